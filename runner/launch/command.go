@@ -1,0 +1,122 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+// inherited is all that a server gets of the runner's environment, which may
+// hold credentials that are not the server's.
+var inherited = []string{"PATH", "HOME", "LANG", "TZ"}
+
+func expandArgs(args []string, placeholders map[string]string) ([]string, error) {
+	if len(args) == 0 {
+		return nil, fail("", errors.New("predict.server.command is empty"))
+	}
+	expanded := make([]string, len(args))
+	for i, arg := range args {
+		var err error
+		if expanded[i], err = api.ExpandCommand(arg, placeholders); err != nil {
+			return nil, fail("", fmt.Errorf("predict.server.command[%d] %q: %w", i, arg, err))
+		}
+	}
+	return expanded, nil
+}
+
+// environment is the whole environment of the server, sorted. A job may set
+// PATH and the like anew, but neither PORT nor the launch id.
+func environment(c Command, placeholders map[string]string) ([]string, error) {
+	values := map[string]string{}
+	for _, name := range inherited {
+		if value, found := os.LookupEnv(name); found {
+			values[name] = value
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		value, err := api.ExpandCommand(c.Env[name], placeholders)
+		if err != nil {
+			return nil, fail("", fmt.Errorf("predict.server.env.%s: %w", name, err))
+		}
+		values[name] = value
+	}
+	maps.Copy(values, c.SecretEnv)
+	values["PORT"] = placeholders["port"]
+	values[IDVariable] = c.ID
+
+	env := make([]string, 0, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if strings.ContainsRune(values[name], 0) {
+			return nil, fail("", fmt.Errorf("set environment variable %s: its value holds a NUL byte", name))
+		}
+		env = append(env, name+"="+values[name])
+	}
+	return env, nil
+}
+
+func checkDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a folder", dir)
+	}
+	if err != nil {
+		return fail("predict.server.working_dir must be a folder on the runner's host", fmt.Errorf("open working directory: %w", err))
+	}
+	return nil
+}
+
+// findExecutable looks a bare name up in the runner's own PATH, whatever PATH
+// the server is given, and takes a relative path from the working directory.
+func findExecutable(command, dir string) (string, error) {
+	if strings.Contains(command, "/") {
+		path := command
+		if !filepath.IsAbs(path) {
+			if dir == "" {
+				return "", fail("write an absolute path, or set predict.server.working_dir, from which a relative one is taken",
+					fmt.Errorf("find command %q: it is relative and there is no working directory", command))
+			}
+			path = filepath.Join(dir, path)
+		}
+		if _, err := exec.LookPath(path); err != nil {
+			return "", fail("predict.server.command[0] must be an executable file on the runner's host",
+				fmt.Errorf("find command %q: looked at %s: %w", command, path, cause(err)))
+		}
+		return path, nil
+	}
+	// What lies in a relative folder of PATH is refused (exec.ErrDot): it would
+	// be another file in another working directory.
+	path, err := exec.LookPath(command)
+	if err == nil {
+		return path, nil
+	}
+	return "", fail("write the absolute path in predict.server.command[0], or add its folder to the PATH that the runner is started with",
+		fmt.Errorf("find command %q: looked in the runner's PATH %q: %w", command, os.Getenv("PATH"), cause(err)))
+}
+
+// cause takes off the name that exec.LookPath puts in front of its error.
+func cause(err error) error {
+	if e, ok := errors.AsType[*exec.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	return port, listener.Close()
+}

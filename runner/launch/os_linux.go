@@ -1,0 +1,44 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+)
+
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // see run
+}
+
+func startTime(pid int) string {
+	p, err := readProcess(pid)
+	if err != nil {
+		return ""
+	}
+	return p.start
+}
+
+// Reap kills what the servers of a dead runner left behind: every process whose
+// launch id begins with prefix, unless keep says that the launch is still
+// wanted, together with its group and its descendants. It waits until they are
+// gone and gives their numbers, sorted. Elsewhere than on Linux it does nothing.
+//
+// A process that replaced its environment, or whose environment we may not
+// read, is found only through another one: as a member of its group or as its
+// descendant.
+func Reap(ctx context.Context, prefix string, keep func(id string) bool) ([]int, error) {
+	if prefix == "" {
+		return nil, errors.New("reap prediction servers: the prefix of the launch ids is empty")
+	}
+	orphans := &tree{
+		launched: func(id string) bool { return strings.HasPrefix(id, prefix) && !keep(id) },
+		seen:     map[int]string{},
+	}
+	killed, err := orphans.kill(ctx)
+	if err != nil {
+		return killed, fmt.Errorf("reap prediction servers: %w", err)
+	}
+	return killed, nil
+}
