@@ -1,0 +1,111 @@
+package api
+
+import "slices"
+
+// The defaults, in one table: the documentation, the summary and the runner
+// read them here. They never change within a major version.
+const (
+	DefaultTimeZone       = "UTC"
+	DefaultAnchor         = "1970-01-01T00:00:00Z"
+	DefaultOnEmpty        = OnEmptyFail
+	DefaultRows           = 10_000
+	DefaultParallelism    = 8
+	DefaultAs             = AsMatrix
+	DefaultRowsPerRequest = 128
+	DefaultRequestTimeout = Duration("60s")
+	DefaultStartTimeout   = Duration("10m")
+	DefaultPolicy         = PolicyPartial
+	DefaultAttempts       = 4
+	DefaultMaxFailed      = "1%"
+	DefaultKeepWithheld   = Duration("7d")
+)
+
+// DefaultBackoff is the wait before the 2nd, 3rd and 4th attempt of a
+// mini-batch.
+func DefaultBackoff() []Duration { return []Duration{"10s", "1m", "5m"} }
+
+// The words that enumerated attributes take.
+const (
+	FormatCSV   = "csv"
+	FormatJSONL = "jsonl"
+
+	OnEmptyFail    = "fail"
+	OnEmptySkip    = "skip"
+	OnEmptySucceed = "succeed"
+
+	ProtocolOIPv2 = "oip_v2"
+	ProtocolTFv1  = "tf_v1"
+
+	AsMatrix  = "matrix"
+	AsColumns = "columns"
+
+	PolicyPartial = "partial"
+)
+
+// WithDefaults is the job that is run: every optional setting filled in. The
+// receiver is left alone.
+func (j Job) WithDefaults() Job {
+	setDefault(&j.Paused, false)
+	setDefault(&j.Parallelism, DefaultParallelism)
+	setString(&j.MaxFailed, DefaultMaxFailed)
+	setString(&j.KeepWithheld, DefaultKeepWithheld)
+	if j.Schedule != nil {
+		s := *j.Schedule
+		setString(&s.TimeZone, DefaultTimeZone)
+		if s.Every != "" {
+			setString(&s.Anchor, DefaultAnchor)
+		}
+		j.Schedule = &s
+	}
+	setString(&j.Input.OnEmpty, DefaultOnEmpty)
+	if j.Input.Files != nil {
+		f := *j.Input.Files
+		setString(&f.Format, formatByExtension(f.URI))
+		j.Input.Files = &f
+	}
+	m := MiniBatchSpec{}
+	if j.MiniBatch != nil {
+		m = *j.MiniBatch
+	}
+	setDefault(&m.Rows, DefaultRows)
+	j.MiniBatch = &m
+
+	setString(&j.Predict.Features.As, DefaultAs)
+	setDefault(&j.Predict.RowsPerRequest, DefaultRowsPerRequest)
+	setString(&j.Predict.RequestTimeout, DefaultRequestTimeout)
+	if j.Predict.Server != nil {
+		s := *j.Predict.Server
+		setString(&s.StartTimeout, DefaultStartTimeout)
+		j.Predict.Server = &s
+	}
+	if j.Output.Files != nil {
+		f := *j.Output.Files
+		setString(&f.Format, FormatJSONL)
+		j.Output.Files = &f
+	}
+	if j.Output.Keep == nil {
+		j.Output.Keep = slices.Clone(j.Input.Key)
+	}
+	r := Retry{Policy: DefaultPolicy}
+	if j.Retry != nil {
+		r = *j.Retry
+	}
+	setDefault(&r.Attempts, DefaultAttempts)
+	if r.Backoff == nil {
+		r.Backoff = DefaultBackoff()
+	}
+	j.Retry = &r
+	return j
+}
+
+func setDefault[T any](field **T, value T) {
+	if *field == nil {
+		*field = &value
+	}
+}
+
+func setString[T ~string](field *T, value T) {
+	if *field == "" {
+		*field = value
+	}
+}

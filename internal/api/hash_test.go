@@ -1,0 +1,145 @@
+package api
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestTwoSpellingsOfOneJobHashAlike(t *testing.T) {
+	hash := fullJob().Hash()
+	for name, respell := range map[string]func(*Job){
+		"days":            func(j *Job) { j.KeepWithheld = "48h" },
+		"hours":           func(j *Job) { j.Schedule.Every = "720m" },
+		"request timeout": func(j *Job) { j.Predict.RequestTimeout = "5000ms" },
+		"start timeout":   func(j *Job) { j.Predict.Server.StartTimeout = "60s" },
+		"backoff":         func(j *Job) { j.Retry.Backoff[1] = "60s" },
+	} {
+		job := fullJob()
+		respell(&job)
+		if job.Hash() != hash {
+			t.Errorf("%s: another spelling has another hash", name)
+		}
+	}
+
+	hash = minimalJob().Hash()
+	if minimalJob().WithDefaults().Hash() != hash {
+		t.Error("defaults written out have another hash")
+	}
+	for name, respell := range map[string]func(*Job){
+		"labels":  func(j *Job) { j.Labels = map[string]string{} },
+		"outputs": func(j *Job) { j.Predict.Outputs = map[string]string{} },
+		"key":     func(j *Job) { j.Input.Key = []string{} },
+		"keep":    func(j *Job) { j.Output.Keep = []string{} },
+	} {
+		job := minimalJob()
+		respell(&job)
+		if job.Hash() != hash {
+			t.Errorf("%s: empty and absent say the same, but hash differently", name)
+		}
+	}
+
+	bare, empty := fullJob(), fullJob()
+	bare.Predict.Server.Env, bare.Predict.Server.SecretEnv = nil, nil
+	empty.Predict.Server.Env, empty.Predict.Server.SecretEnv = map[string]string{}, map[string]SecretRef{}
+	if bare.Hash() != empty.Hash() {
+		t.Error("an empty environment and none hash differently")
+	}
+}
+
+func TestKeepingNothingIsNotKeepingTheKey(t *testing.T) {
+	theKey, nothing := fullJob(), fullJob()
+	theKey.Output.Keep, nothing.Output.Keep = nil, []string{}
+	if theKey.Hash() == nothing.Hash() {
+		t.Error("keep = [] hashes like an absent keep")
+	}
+}
+
+// planned are the parts of a job that are frozen with its plan; label, name,
+// paused and schedule have no say in how a run goes.
+func partOf(pointer string) (plan, exec bool) {
+	for _, prefix := range []string{"/name", "/labels", "/paused", "/schedule"} {
+		if strings.HasPrefix(pointer, prefix) {
+			return false, false
+		}
+	}
+	for _, prefix := range []string{"/input", "/mini_batch", "/predict/features", "/predict/outputs", "/output", "/retry/policy"} {
+		if strings.HasPrefix(pointer, prefix) {
+			return true, false
+		}
+	}
+	return false, true
+}
+
+func TestEveryFieldChangesTheHashAndTheHashOfItsPart(t *testing.T) {
+	before := fullJob()
+	seen := 0
+	var pointers []string
+	leaves(t, reflect.ValueOf(new(fullJob())), "", func(pointer string, _ reflect.Value) { pointers = append(pointers, pointer) })
+	for _, wanted := range pointers {
+		job := fullJob()
+		leaves(t, reflect.ValueOf(&job), "", func(pointer string, leaf reflect.Value) {
+			if pointer == wanted {
+				change(leaf)
+				seen++
+			}
+		})
+		if job.Hash() == before.Hash() {
+			t.Errorf("%s does not change the hash", wanted)
+		}
+		plan, exec := partOf(wanted)
+		if changed := job.PlanSpecHash() != before.PlanSpecHash(); changed != plan {
+			t.Errorf("%s changes the plan's hash: %t, want %t", wanted, changed, plan)
+		}
+		if changed := job.ExecSpecHash() != before.ExecSpecHash(); changed != exec {
+			t.Errorf("%s changes the execution's hash: %t, want %t", wanted, changed, exec)
+		}
+	}
+	if seen < 35 || seen != len(pointers) {
+		t.Errorf("only %d of %d fields were changed", seen, len(pointers))
+	}
+}
+
+func TestHashLeavesTheJobAlone(t *testing.T) {
+	for _, job := range []Job{minimalJob(), fullJob()} {
+		before := clone(t, job)
+		job.Hash()
+		job.PlanSpecHash()
+		job.ExecSpecHash()
+		if !reflect.DeepEqual(job, before) {
+			t.Errorf("hashing made it %+v", job)
+		}
+	}
+}
+
+func TestALaterAttemptTakesThePlanAsPlannedAndTheRestAsItIsNow(t *testing.T) {
+	planned, current := fullJob(), fullJob()
+	leaves(t, reflect.ValueOf(&current), "", func(_ string, leaf reflect.Value) { change(leaf) })
+	currentBefore, plannedBefore := clone(t, current), clone(t, planned)
+
+	got := current.WithPlanOf(planned)
+
+	if got.PlanSpecHash() != planned.PlanSpecHash() {
+		t.Error("the plan's part is not the planned one")
+	}
+	if got.ExecSpecHash() != current.ExecSpecHash() {
+		t.Error("the execution's part is not the current one")
+	}
+	if got.Name != current.Name || got.Schedule.Cron != current.Schedule.Cron {
+		t.Errorf("name and schedule are not the current ones: %s, %s", got.Name, got.Schedule.Cron)
+	}
+	if !reflect.DeepEqual(current, currentBefore) || !reflect.DeepEqual(planned, plannedBefore) {
+		t.Error("the jobs it was made of were changed")
+	}
+}
+
+func TestALaterAttemptKeepsThePlannedDefaults(t *testing.T) {
+	planned, current := minimalJob(), minimalJob()
+	planned.Input.Key = []string{"id"}
+	current.Input.Key = []string{"number"}
+	current.MiniBatch = &MiniBatchSpec{Rows: new(int64(5))}
+	got := current.WithPlanOf(planned)
+	if *got.MiniBatch.Rows != DefaultRows || got.Output.Keep[0] != "id" {
+		t.Errorf("rows %d, keep %v", *got.MiniBatch.Rows, got.Output.Keep)
+	}
+}

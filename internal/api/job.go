@@ -1,0 +1,147 @@
+package api
+
+// Job is what a user declares: the specification of one batch prediction job.
+// The same tree, with the same names, is the HCL of batch_prediction_job, the
+// body of PUT /v1/jobs/{name} and the file of `batch-runner predict -f`.
+//
+// Absent means "the default"; the runner stores and echoes a job as it was
+// submitted. WithDefaults gives the job that is run.
+type Job struct {
+	// Name is unique on its runner and matches NamePattern.
+	Name string `json:"name"`
+	// Labels are free key-value pairs for people and queries.
+	Labels map[string]string `json:"labels,omitzero"`
+	// Paused records due occurrences as skipped instead of running them.
+	Paused *bool `json:"paused,omitzero"`
+	// Schedule says when the job is due; absent means manual runs only.
+	Schedule *Schedule `json:"schedule,omitzero"`
+	// Input says where the records come from.
+	Input Input `json:"input"`
+	// MiniBatch says how the input is cut.
+	MiniBatch *MiniBatchSpec `json:"mini_batch,omitzero"`
+	// Parallelism is the number of requests in flight in the whole run.
+	Parallelism *int64 `json:"parallelism,omitzero"`
+	// Predict says who predicts and how to talk to it.
+	Predict Predict `json:"predict"`
+	// Output says where the predictions go.
+	Output Output `json:"output"`
+	// Retry says what happens when records could not be predicted.
+	Retry *Retry `json:"retry,omitzero"`
+	// MaxFailed is the number ("25") or share ("1%", of planned records,
+	// rounded up) of records that may fail before a run is withheld.
+	MaxFailed string `json:"max_failed,omitzero"`
+	// KeepWithheld is how long the staged results of a withheld run are kept.
+	KeepWithheld Duration `json:"keep_withheld,omitzero"`
+}
+
+// Schedule is a rule for due times: exactly one of Cron and Every.
+type Schedule struct {
+	Cron     string   `json:"cron,omitzero"`      // five fields, or @daily and the like
+	Every    Duration `json:"every,omitzero"`     // a fixed interval, blind to the wall clock
+	Anchor   string   `json:"anchor,omitzero"`    // RFC 3339 instant that Every counts from; with Every only
+	TimeZone string   `json:"time_zone,omitzero"` // IANA name; never the host's zone
+}
+
+// Input is the source of a job's records.
+type Input struct {
+	Files *InputFiles `json:"files,omitzero"`
+	// Key names the column(s) that identify a record for people.
+	Key []string `json:"key,omitzero"`
+	// OnEmpty says what a run does when its files hold no record:
+	// "fail", "skip" or "succeed".
+	OnEmpty string `json:"on_empty,omitzero"`
+}
+
+// InputFiles are local files, chosen by a glob with placeholders.
+type InputFiles struct {
+	URI    string `json:"uri"`             // absolute path or file:///…, may hold globs and placeholders
+	Format string `json:"format,omitzero"` // "csv" or "jsonl"; by extension where absent
+}
+
+// MiniBatchSpec says how the input is cut into mini-batches.
+type MiniBatchSpec struct {
+	Rows *int64 `json:"rows,omitzero"` // records per mini-batch; the last of each file may hold fewer
+}
+
+// Predict says which prediction server answers, and how to talk to it.
+type Predict struct {
+	Protocol       string            `json:"protocol"` // "oip_v2" or "tf_v1"
+	Model          Model             `json:"model"`
+	Features       Features          `json:"features"`
+	Outputs        map[string]string `json:"outputs,omitzero"` // result column → output name with optional index, "predict_proba[1]"
+	RowsPerRequest *int64            `json:"rows_per_request,omitzero"`
+	RequestTimeout Duration          `json:"request_timeout,omitzero"`
+	Server         *Server           `json:"server,omitzero"`   // launched for the run, stopped with it
+	Endpoint       *Endpoint         `json:"endpoint,omitzero"` // somebody else's, already running
+}
+
+// Model names the model on the prediction server.
+type Model struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitzero"`
+}
+
+// Features says which columns are sent, in which order and shape.
+type Features struct {
+	Columns  []string `json:"columns"`
+	As       string   `json:"as,omitzero"`       // "matrix": one [n,k] tensor; "columns": one [n,1] tensor a column
+	Name     string   `json:"name,omitzero"`     // tensor name of the matrix; from the server's metadata where absent
+	Datatype string   `json:"datatype,omitzero"` // Open Inference Protocol datatype; from the metadata where absent
+}
+
+// Server is a prediction server that the runner launches for each run.
+type Server struct {
+	Command      []string             `json:"command"` // argv; {port}, {model_name}, {model_version} are replaced
+	WorkingDir   string               `json:"working_dir,omitzero"`
+	Env          map[string]string    `json:"env,omitzero"`
+	SecretEnv    map[string]SecretRef `json:"secret_env,omitzero"`
+	StartTimeout Duration             `json:"start_timeout,omitzero"`
+}
+
+// Endpoint is a prediction server that is already running.
+type Endpoint struct {
+	URL string `json:"url"` // http(s)://host[:port][/base]
+}
+
+// SecretRef says where a secret lies; exactly one of its fields is set. The
+// secret itself never travels.
+type SecretRef struct {
+	Secret string `json:"secret,omitzero"` // a file of this name in the runner's secrets_dir
+	File   string `json:"file,omitzero"`   // an absolute path on the runner's host
+	Env    string `json:"env,omitzero"`    // a name in the runner's environment_file
+}
+
+// Output is where predictions are committed.
+type Output struct {
+	Files *OutputFiles `json:"files,omitzero"`
+	// Keep names the input columns copied before the results; absent keeps
+	// the key.
+	Keep []string `json:"keep,omitzero"`
+}
+
+// OutputFiles is one local folder per occurrence.
+type OutputFiles struct {
+	URI    string `json:"uri"`             // absolute path or file:///… of a folder, with placeholders
+	Format string `json:"format,omitzero"` // "csv" or "jsonl"
+}
+
+// Retry is the policy for records that could not be predicted.
+type Retry struct {
+	Policy   string     `json:"policy"`            // "partial"
+	Attempts *int64     `json:"attempts,omitzero"` // attempts of one mini-batch
+	Backoff  []Duration `json:"backoff,omitzero"`  // wait before the 2nd, 3rd, … attempt; the last repeats
+}
+
+// ClientSettings are the settings of a batch_prediction_job that only the
+// provider acts on. They travel verbatim beside the spec so that an import
+// finds them again.
+type ClientSettings struct {
+	// RunOnCreate is how long Create waits for a first run; empty runs none.
+	RunOnCreate Duration   `json:"run_on_create,omitzero"`
+	OnDestroy   *OnDestroy `json:"on_destroy,omitzero"`
+}
+
+// OnDestroy says what destroying the resource does to what the runner keeps.
+type OnDestroy struct {
+	Purge bool `json:"purge"`
+}

@@ -1,0 +1,248 @@
+package api
+
+import "time"
+
+// Origin says what asked for a run.
+type Origin string
+
+// The origins. All of them are main runs.
+const (
+	OriginSchedule Origin = "schedule"
+	OriginCatchUp  Origin = "catch_up"
+	OriginManual   Origin = "manual"
+)
+
+// RunState is where a run stands in its life.
+type RunState string
+
+// The states of a run; see docs on a run's life.
+const (
+	RunQueued       RunState = "queued"
+	RunPlanning     RunState = "planning"
+	RunProvisioning RunState = "provisioning"
+	RunRunning      RunState = "running"
+	RunCommitting   RunState = "committing"
+	RunSucceeded    RunState = "succeeded"
+	RunIncomplete   RunState = "incomplete"
+	RunFailed       RunState = "failed"
+	RunCancelled    RunState = "cancelled"
+	RunStopped      RunState = "stopped"
+)
+
+// Ended tells whether nothing more happens to a run by itself.
+func (s RunState) Ended() bool {
+	switch s {
+	case RunSucceeded, RunIncomplete, RunFailed, RunCancelled, RunStopped:
+		return true
+	}
+	return false
+}
+
+// MiniBatchState is where a mini-batch stands.
+type MiniBatchState string
+
+// The states of a mini-batch.
+const (
+	MiniBatchPending   MiniBatchState = "pending"
+	MiniBatchRunning   MiniBatchState = "running"
+	MiniBatchRetryWait MiniBatchState = "retry_wait"
+	MiniBatchStaged    MiniBatchState = "staged"
+	MiniBatchCommitted MiniBatchState = "committed"
+	MiniBatchGivenUp   MiniBatchState = "given_up"
+	MiniBatchCancelled MiniBatchState = "cancelled"
+)
+
+// Class is the class of a failure; it decides what happens next.
+type Class string
+
+// The failure classes.
+const (
+	ClassConfig       Class = "config"        // the run fails at once
+	ClassBadRecord    Class = "bad_record"    // that record becomes a dead letter, no request is sent
+	ClassData         Class = "data"          // the server refused these records
+	ClassTooLarge     Class = "too_large"     // the request is halved
+	ClassThrottled    Class = "throttled"     // wait as told, no attempt used
+	ClassTransient    Class = "transient"     // try again
+	ClassServerLost   Class = "server_lost"   // relaunch, no attempt used
+	ClassInputChanged Class = "input_changed" // the run fails at once
+	ClassStorage      Class = "storage"       // our own disk: wait, no attempt used
+)
+
+// Reason says why a run ended other than succeeded, or why it waits in the
+// queue. A Class is a Reason too.
+type Reason string
+
+// The reasons beside the classes.
+const (
+	ReasonInputMissing     Reason = "input_missing"
+	ReasonInputEmpty       Reason = "input_empty"
+	ReasonOutputUnwritable Reason = "output_unwritable"
+	ReasonOutputTaken      Reason = "output_taken"
+	ReasonLaunchFailed     Reason = "launch_failed"
+	ReasonStartTimeout     Reason = "start_timeout"
+	ReasonServerLost       Reason = "server_lost"
+	ReasonMaxFailed        Reason = "max_failed"
+	ReasonNothingSucceeded Reason = "nothing_succeeded"
+	ReasonPublish          Reason = "publish"
+	ReasonAccepted         Reason = "accepted"
+	ReasonWaitingForSlot   Reason = "waiting_for_slot"
+	ReasonWaitingForTurn   Reason = "waiting_for_turn"
+)
+
+// Counts is the accounting of a run, in records. At every moment
+//
+//	Planned = Committed + Carried + DeadLettered + Gone + Unfinished
+//
+// Unfinished is a sum over mini-batches, never a difference; Staged and
+// GivenUp are parts of it.
+type Counts struct {
+	Planned      int64 `json:"planned"`
+	Committed    int64 `json:"committed"`
+	Carried      int64 `json:"carried"`
+	DeadLettered int64 `json:"dead_lettered"`
+	Gone         int64 `json:"gone"`
+	Unfinished   int64 `json:"unfinished"`
+	Staged       int64 `json:"staged"`
+	GivenUp      int64 `json:"given_up"`
+}
+
+// Balanced tells whether the accounting law holds.
+func (c Counts) Balanced() bool {
+	return c.Planned == c.Committed+c.Carried+c.DeadLettered+c.Gone+c.Unfinished &&
+		c.Staged >= 0 && c.GivenUp >= 0 && c.Staged+c.GivenUp <= c.Unfinished
+}
+
+// Failed is what max_failed is compared with.
+func (c Counts) Failed() int64 { return c.DeadLettered + c.Carried + c.GivenUp }
+
+// MiniBatchCounts is the number of mini-batches of a run in each state.
+type MiniBatchCounts struct {
+	Total     int64 `json:"total"`
+	Pending   int64 `json:"pending"`
+	Running   int64 `json:"running"`
+	RetryWait int64 `json:"retry_wait"`
+	Staged    int64 `json:"staged"`
+	Committed int64 `json:"committed"`
+	GivenUp   int64 `json:"given_up"`
+	Cancelled int64 `json:"cancelled"`
+}
+
+// Run is one execution of a job.
+type Run struct {
+	ID         string    `json:"id"`
+	Job        string    `json:"job"`
+	JobUID     string    `json:"job_uid"`
+	Generation int64     `json:"generation"`
+	Occurrence time.Time `json:"occurrence"`
+	Origin     Origin    `json:"origin"`
+	Sequence   int64     `json:"sequence"`
+	Attempt    int64     `json:"attempt"` // run attempt, counting from 1
+	State      RunState  `json:"state"`
+	Reason     Reason    `json:"reason,omitzero"`
+	// Message is one sentence for a person: what happened, where.
+	Message  string `json:"message,omitzero"`
+	Withheld bool   `json:"withheld,omitzero"` // failed over max_failed; staging is kept until WithheldUntil
+
+	WithheldUntil time.Time       `json:"withheld_until,omitzero"`
+	Counts        Counts          `json:"counts"`
+	MiniBatches   MiniBatchCounts `json:"mini_batches"`
+	Requests      int64           `json:"requests"` // requests answered with predictions
+	Launches      int64           `json:"launches"` // prediction servers started
+	PlanHash      string          `json:"plan_hash,omitzero"`
+	Revision      int64           `json:"revision,omitzero"` // of the published folder, counting from 1
+	Output        string          `json:"output,omitzero"`   // the published folder
+	CreatedAt     time.Time       `json:"created_at"`
+	StartedAt     time.Time       `json:"started_at,omitzero"`
+	EndedAt       time.Time       `json:"ended_at,omitzero"`
+}
+
+// MiniBatch is one slice of a run's pinned input.
+type MiniBatch struct {
+	Number       int64          `json:"number"` // counting from 1, as in part-000001
+	State        MiniBatchState `json:"state"`
+	File         string         `json:"file"`
+	FirstLine    int64          `json:"first_line"`
+	Records      int64          `json:"records"`
+	DeadLettered int64          `json:"dead_lettered"`
+	Attempts     int64          `json:"attempts"`
+	Class        Class          `json:"class,omitzero"`
+	Error        string         `json:"error,omitzero"`
+	NotBefore    time.Time      `json:"not_before,omitzero"` // of a mini-batch in retry_wait
+}
+
+// DeadLetter is a record given up because of its data.
+type DeadLetter struct {
+	Key       map[string]string `json:"key,omitzero"`
+	Input     string            `json:"input"`
+	Source    Place             `json:"source"`
+	Run       string            `json:"run"`
+	MiniBatch int64             `json:"mini_batch"`
+	Class     Class             `json:"class"`
+	Status    int               `json:"status,omitzero"`
+	Error     string            `json:"error"`
+	Attempts  int64             `json:"attempts"`
+	FirstSeen time.Time         `json:"first_seen"`
+	LastSeen  time.Time         `json:"last_seen"`
+}
+
+// Place is where a record stands: a file and the physical line it begins on.
+type Place struct {
+	File string `json:"file"`
+	Line int64  `json:"line"`
+}
+
+// Event is one entry of a run's history.
+type Event struct {
+	At     time.Time `json:"at"`
+	Kind   string    `json:"kind"` // "state", "launch", "ready", "server_lost", "mini_batch", …
+	Actor  string    `json:"actor"`
+	From   string    `json:"from,omitzero"`
+	To     string    `json:"to,omitzero"`
+	Reason string    `json:"reason,omitzero"`
+	Detail string    `json:"detail,omitzero"`
+}
+
+// TopError is one of a run's most frequent errors.
+type TopError struct {
+	Class       Class  `json:"class"`
+	Status      int    `json:"status,omitzero"`
+	Error       string `json:"error"`
+	Records     int64  `json:"records"`
+	MiniBatches int64  `json:"mini_batches"`
+	// Example says which records one of the failed requests held.
+	Example string `json:"example,omitzero"`
+}
+
+// Why explains how a run came to its state.
+type Why struct {
+	Run         Run          `json:"run"`
+	Cause       string       `json:"cause"`
+	Errors      []TopError   `json:"errors"`
+	DeadLetters []DeadLetter `json:"dead_letters"` // at most three examples
+	Next        []string     `json:"next"`         // the commands that make sense now
+	Events      []Event      `json:"events"`
+}
+
+// Failure is an error that ends a run: a room returns it, the engine records
+// its reason and shows its text.
+type Failure struct {
+	Reason Reason
+	Err    error
+	Hint   string // the remedy; may be empty
+}
+
+// Fail makes a Failure.
+func Fail(reason Reason, hint string, err error) *Failure {
+	return &Failure{Reason: reason, Err: err, Hint: hint}
+}
+
+// Error reads "what happened; what to do".
+func (f *Failure) Error() string {
+	if f.Hint == "" {
+		return f.Err.Error()
+	}
+	return f.Err.Error() + "; " + f.Hint
+}
+
+// Unwrap gives the cause.
+func (f *Failure) Unwrap() error { return f.Err }

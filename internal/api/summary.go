@@ -1,0 +1,49 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Summary is a job in one sentence, from its specification alone: what is
+// written, and the defaults where nothing is. A misspelt key shows in it as
+// the default it left in force.
+func (j Job) Summary() string {
+	j = j.WithDefaults()
+	parts := []string{
+		j.Schedule.summary(),
+		fmt.Sprintf("%s rows a mini-batch, %s in flight", Thousands(*j.MiniBatch.Rows), Thousands(*j.Parallelism)),
+		fmt.Sprintf("%s rows a request, %s each", Thousands(*j.Predict.RowsPerRequest), j.Predict.RequestTimeout),
+		fmt.Sprintf("%s: failed mini-batches %d×", j.Retry.Policy, *j.Retry.Attempts),
+		"withheld above " + j.MaxFailed,
+	}
+	if *j.Paused {
+		parts = append([]string{"paused"}, parts...)
+	}
+	return strings.Join(parts, " · ")
+}
+
+func (s *Schedule) summary() string {
+	switch {
+	case s == nil:
+		return "manual runs only"
+	case s.Every != "":
+		return "every " + string(s.Every)
+	default:
+		return s.Cron + " " + s.TimeZone
+	}
+}
+
+// Thousands writes a number with separators: 10,000.
+func Thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, text = "-", text[1:]
+	}
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return sign + text
+}

@@ -1,0 +1,345 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// NamePattern is what a job's name looks like.
+const NamePattern = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
+
+var (
+	nameForm    = regexp.MustCompile(NamePattern)
+	envForm     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	secretForm  = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	modelForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	outputForm  = regexp.MustCompile(`^[^\[\]]*(\[[0-9]+\])?$`)
+	datatypes   = []string{"BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"}
+	fileFormats = []string{FormatCSV, FormatJSONL}
+)
+
+// Validate checks a job as submitted: everything but the calendar (package
+// schedule) and what only the runner's host knows. Each finding carries the
+// JSON pointer of the value it is about.
+func Validate(j Job) []Error {
+	v := &validator{}
+	if !nameForm.MatchString(j.Name) {
+		v.add("/name", "", "%q is not a job name; use 1 to 63 lower-case letters, digits and dashes, beginning and ending with a letter or digit", j.Name)
+	}
+	for _, key := range slices.Sorted(maps.Keys(j.Labels)) {
+		if key == "" {
+			v.add("/labels", "", "a label needs a name")
+		}
+	}
+	v.schedule(j.Schedule)
+	v.input(j.Input)
+	if j.MiniBatch != nil {
+		if j.MiniBatch.Rows == nil {
+			v.add("/mini_batch/rows", "", "is required in mini_batch")
+		}
+		v.count("/mini_batch/rows", j.MiniBatch.Rows, 1, 10_000_000)
+	}
+	v.count("/parallelism", j.Parallelism, 1, 1024)
+	v.predict(j.Predict)
+	v.output(j.Output)
+	v.results(j)
+	v.retry(j.Retry)
+	if j.MaxFailed != "" {
+		if _, err := ParseThreshold(j.MaxFailed); err != nil {
+			v.add("/max_failed", "", "%v", err)
+		}
+	}
+	v.duration("/keep_withheld", j.KeepWithheld, time.Minute, 3650*24*time.Hour)
+	return v.problems
+}
+
+type validator struct{ problems []Error }
+
+func (v *validator) add(pointer, hint, format string, args ...any) {
+	v.problems = append(v.problems, Error{Code: CodeInvalid, Pointer: pointer, Hint: hint, Message: fmt.Sprintf(format, args...)})
+}
+
+// oneOf reports unless exactly one of the named siblings is set.
+func (v *validator) oneOf(pointer string, set map[string]bool) {
+	var names, given []string
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		names = append(names, name)
+		if set[name] {
+			given = append(given, name)
+		}
+	}
+	switch {
+	case len(given) == 0 && len(names) == 1:
+		v.add(pointer, "", "%s is required", names[0])
+	case len(given) == 0:
+		v.add(pointer, "", "one of %s is required", strings.Join(names, ", "))
+	case len(given) > 1:
+		v.add(pointer, "", "%s are both set; keep one", strings.Join(given, " and "))
+	}
+}
+
+func (v *validator) word(pointer, value string, known ...string) {
+	switch {
+	case value == "":
+		v.add(pointer, "", "is required: %s", strings.Join(known, " or "))
+	case !slices.Contains(known, value):
+		v.add(pointer, "", "%q is not one of %s", value, strings.Join(known, ", "))
+	}
+}
+
+func (v *validator) optionalWord(pointer, value string, known ...string) {
+	if value != "" {
+		v.word(pointer, value, known...)
+	}
+}
+
+func (v *validator) count(pointer string, value *int64, low, high int64) {
+	if value != nil && (*value < low || *value > high) {
+		v.add(pointer, "", "%d is not in %d–%d", *value, low, high)
+	}
+}
+
+func (v *validator) duration(pointer string, d Duration, low, high time.Duration) {
+	if d == "" {
+		return
+	}
+	value, err := d.Parse()
+	switch {
+	case err != nil:
+		v.add(pointer, "", "%v", err)
+	case value < low || value > high:
+		v.add(pointer, "", "%q is not between %s and %s", string(d), low, high)
+	}
+}
+
+func (v *validator) schedule(s *Schedule) {
+	if s == nil {
+		return
+	}
+	v.oneOf("/schedule", map[string]bool{"cron": s.Cron != "", "every": s.Every != ""})
+	v.duration("/schedule/every", s.Every, time.Second, 3660*24*time.Hour)
+	if s.Anchor == "" {
+		return
+	}
+	if s.Every == "" {
+		v.add("/schedule/anchor", "", "goes with every only; remove it or use every")
+	}
+	if _, err := time.Parse(time.RFC3339, s.Anchor); err != nil {
+		v.add("/schedule/anchor", "", "%q is not an RFC 3339 instant; write it like %s", s.Anchor, DefaultAnchor)
+	}
+}
+
+func (v *validator) input(in Input) {
+	v.oneOf("/input", map[string]bool{"files": in.Files != nil})
+	if in.Files != nil {
+		v.fileURI("/input/files/uri", in.Files.URI)
+		v.optionalWord("/input/files/format", in.Files.Format, fileFormats...)
+		if in.Files.Format == "" && in.Files.URI != "" && formatByExtension(in.Files.URI) == "" {
+			v.add("/input/files/format", "", "cannot be told from %q; set it to csv or jsonl", in.Files.URI)
+		}
+		if err := checkGlob(Path(in.Files.URI)); err != nil {
+			v.add("/input/files/uri", "", "%q: %v", in.Files.URI, err)
+		}
+	}
+	v.names("/input/key", in.Key)
+	v.optionalWord("/input/on_empty", in.OnEmpty, OnEmptyFail, OnEmptySkip, OnEmptySucceed)
+}
+
+func (v *validator) predict(p Predict) {
+	v.word("/predict/protocol", p.Protocol, ProtocolOIPv2, ProtocolTFv1)
+	if !modelForm.MatchString(p.Model.Name) {
+		v.add("/predict/model/name", "", "%q is not a model name; use letters, digits, dots, dashes and underscores", p.Model.Name)
+	}
+	if p.Model.Version != "" && !modelForm.MatchString(p.Model.Version) {
+		v.add("/predict/model/version", "", "%q is not a model version; use letters, digits, dots, dashes and underscores", p.Model.Version)
+	}
+	if len(p.Features.Columns) == 0 {
+		v.add("/predict/features/columns", "", "is required: the input columns to send, in the model's order")
+	}
+	v.names("/predict/features/columns", p.Features.Columns)
+	v.optionalWord("/predict/features/as", p.Features.As, AsMatrix, AsColumns)
+	if p.Features.Datatype != "" {
+		v.word("/predict/features/datatype", p.Features.Datatype, datatypes...)
+	}
+	if p.Features.Name != "" && p.Features.As == AsColumns {
+		v.add("/predict/features/name", "", "names the one tensor of a matrix; with as = \"columns\" each tensor has its column's name")
+	}
+	if p.Protocol == ProtocolTFv1 && (p.Features.Name != "" || p.Features.Datatype != "") {
+		v.add("/predict/features", "", "name and datatype belong to oip_v2; tf_v1 sends plain instances, remove them")
+	}
+	for _, column := range slices.Sorted(maps.Keys(p.Outputs)) {
+		if name := p.Outputs[column]; name == "" || !outputForm.MatchString(name) {
+			v.add(pointerTo("/predict/outputs", column), "", "%q is not an output; write its name, with an index where one value of it is wanted: predict_proba[1]", name)
+		}
+	}
+	v.count("/predict/rows_per_request", p.RowsPerRequest, 1, 100_000)
+	v.duration("/predict/request_timeout", p.RequestTimeout, time.Millisecond, 24*time.Hour)
+	v.oneOf("/predict", map[string]bool{"server": p.Server != nil, "endpoint": p.Endpoint != nil})
+	v.server(p.Server)
+	if p.Endpoint != nil {
+		u, err := url.Parse(p.Endpoint.URL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			v.add("/predict/endpoint/url", "", "%q is not the address of a server; write it like http://127.0.0.1:8080", p.Endpoint.URL)
+		}
+	}
+}
+
+func (v *validator) server(s *Server) {
+	if s == nil {
+		return
+	}
+	const at = "/predict/server"
+	if len(s.Command) == 0 || s.Command[0] == "" {
+		v.add(at+"/command", "", "is required: the program and its arguments")
+	}
+	for i, word := range s.Command {
+		if err := CheckCommand(word); err != nil {
+			v.add(pointerTo(at+"/command", i), "", "%q: %v", word, err)
+		}
+	}
+	if s.WorkingDir != "" && !filepath.IsAbs(s.WorkingDir) {
+		v.add(at+"/working_dir", "", "%q is not absolute; write abspath(%q)", s.WorkingDir, s.WorkingDir)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		v.envName(pointerTo(at+"/env", name), name)
+		if err := CheckCommand(s.Env[name]); err != nil {
+			v.add(pointerTo(at+"/env", name), "", "%q: %v", s.Env[name], err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.SecretEnv)) {
+		pointer := pointerTo(at+"/secret_env", name)
+		v.envName(pointer, name)
+		if _, both := s.Env[name]; both {
+			v.add(pointer, "", "%s is set in env too; keep one", name)
+		}
+		v.secret(pointer, s.SecretEnv[name])
+	}
+	v.duration(at+"/start_timeout", s.StartTimeout, time.Second, 24*time.Hour)
+}
+
+func (v *validator) envName(pointer, name string) {
+	switch {
+	case !envForm.MatchString(name):
+		v.add(pointer, "", "%q is not the name of an environment variable", name)
+	case name == "PORT" || strings.HasPrefix(name, "BATCH_"):
+		v.add(pointer, "", "%s is set by the runner; use another name", name)
+	}
+}
+
+func (v *validator) secret(pointer string, ref SecretRef) {
+	v.oneOf(pointer, map[string]bool{"secret": ref.Secret != "", "file": ref.File != "", "env": ref.Env != ""})
+	if ref.Secret != "" && (!secretForm.MatchString(ref.Secret) || strings.Trim(ref.Secret, ".") == "") {
+		v.add(pointer+"/secret", "", "%q is not the name of a file in secrets_dir", ref.Secret)
+	}
+	if ref.File != "" && !filepath.IsAbs(ref.File) {
+		v.add(pointer+"/file", "", "%q is not absolute; write abspath(%q)", ref.File, ref.File)
+	}
+	if ref.Env != "" && !envForm.MatchString(ref.Env) {
+		v.add(pointer+"/env", "", "%q is not the name of an environment variable", ref.Env)
+	}
+}
+
+func (v *validator) output(o Output) {
+	v.oneOf("/output", map[string]bool{"files": o.Files != nil})
+	if o.Files != nil {
+		v.fileURI("/output/files/uri", o.Files.URI)
+		v.optionalWord("/output/files/format", o.Files.Format, fileFormats...)
+	}
+	v.names("/output/keep", o.Keep)
+}
+
+// results checks that no result column takes the place of a kept one.
+func (v *validator) results(j Job) {
+	for _, column := range slices.Sorted(maps.Keys(j.Predict.Outputs)) {
+		if slices.Contains(j.WithDefaults().Output.Keep, column) {
+			v.add(pointerTo("/predict/outputs", column), "", "%q is kept from the input too; rename the result, or leave the column out of output.keep", column)
+		}
+	}
+}
+
+func (v *validator) retry(r *Retry) {
+	if r == nil {
+		return
+	}
+	v.word("/retry/policy", r.Policy, PolicyPartial)
+	v.count("/retry/attempts", r.Attempts, 1, 100)
+	for i, wait := range r.Backoff {
+		pointer := pointerTo("/retry/backoff", i)
+		if wait == "" {
+			v.add(pointer, "", "is empty; write it like 10s")
+		}
+		v.duration(pointer, wait, time.Millisecond, 24*time.Hour)
+	}
+	if r.Backoff != nil && len(r.Backoff) == 0 {
+		v.add("/retry/backoff", "", "is empty; list the waits before the 2nd, 3rd, … attempt, or remove it")
+	}
+}
+
+// names checks a list of column names: none empty, none twice, valid UTF-8.
+func (v *validator) names(pointer string, names []string) {
+	seen := map[string]bool{}
+	for i, name := range names {
+		switch {
+		case name == "" || !utf8.ValidString(name):
+			v.add(pointerTo(pointer, i), "", "%q is not a column name", name)
+		case seen[name]:
+			v.add(pointerTo(pointer, i), "", "%q is listed twice", name)
+		}
+		seen[name] = true
+	}
+}
+
+func (v *validator) fileURI(pointer, uri string) {
+	switch scheme, _, found := strings.Cut(uri, "://"); {
+	case uri == "":
+		v.add(pointer, "", "is required")
+		return
+	case found && scheme != "file":
+		v.add(pointer, "", "%q: only local files are supported; write /abs/path or file:///abs/path", uri)
+		return
+	}
+	if path := Path(uri); !filepath.IsAbs(path) {
+		v.add(pointer, "", "%q is not absolute; write \"${abspath(%q)}\"", uri, path)
+	}
+	if err := CheckURI(uri); err != nil {
+		v.add(pointer, "", "%q: %v", uri, err)
+	}
+	if climbs(uri) {
+		v.add(pointer, "", "%q climbs with ..; write the folder it leads to", uri)
+	}
+}
+
+// climbs tells whether a uri leads through "..", also by a format that spells
+// it: {date:..}.
+func climbs(uri string) bool {
+	expanded, err := ExpandURI(uri, Occasion{Occurrence: time.Unix(0, 0).UTC(), Run: "r"})
+	if err != nil {
+		expanded = uri
+	}
+	return slices.Contains(strings.Split(Path(expanded), "/"), "..")
+}
+
+func checkGlob(path string) error {
+	if _, err := filepath.Match(path, ""); err != nil {
+		return fmt.Errorf("the glob is malformed; * ? and [a-z] are known")
+	}
+	return nil
+}
+
+// formatByExtension tells a file format from a uri, or "".
+func formatByExtension(uri string) string {
+	switch strings.ToLower(filepath.Ext(uri)) {
+	case ".csv":
+		return FormatCSV
+	case ".jsonl", ".ndjson":
+		return FormatJSONL
+	}
+	return ""
+}

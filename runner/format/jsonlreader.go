@@ -1,0 +1,178 @@
+package format
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+)
+
+// jsonlReader reads JSON Lines: one JSON object per line. Columns are the
+// object's own keys; their values are handed out as they stand. A record that
+// holds a wanted key twice is bad: which of the two is meant is not ours to
+// guess.
+type jsonlReader struct {
+	records *frames
+	wanted  *projection
+	slotOf  map[string]int
+	found   []bool // per slot
+	keys    []seenKey
+	name    []byte // a key with its escapes resolved
+	record  Record
+}
+
+// seenKey is the key that stood at a place of an earlier record. Records of one
+// file mostly have the same keys in the same order, and a key that is equal
+// byte for byte needs no second look.
+type seenKey struct {
+	token []byte // with its quotes
+	slot  int    // -1: not wanted
+}
+
+func newJSONLReader(records *frames, project []string) *jsonlReader {
+	j := &jsonlReader{records: records, wanted: newProjection(project), slotOf: map[string]int{}}
+	for slot, name := range j.wanted.columns {
+		j.slotOf[name] = slot
+	}
+	j.found = make([]bool, len(j.wanted.columns))
+	return j
+}
+
+func (j *jsonlReader) Read() (*Record, error) {
+	if err := j.records.next(); err != nil {
+		return nil, err
+	}
+	frame := &j.records.frame
+	j.record = Record{Line: frame.line, Raw: frame.raw}
+	if j.record.Bad = j.parse(frame); j.record.Bad == nil {
+		j.record.Values = j.wanted.project()
+	}
+	return &j.record, nil
+}
+
+func (j *jsonlReader) parse(record *frame) error {
+	if err := record.unusable(); err != nil {
+		return err
+	}
+	clear(j.found)
+	if err := j.object(record.raw); err != nil {
+		return err
+	}
+	for slot, found := range j.found {
+		if !found {
+			return fmt.Errorf("has no column %q", j.wanted.columns[slot])
+		}
+	}
+	return nil
+}
+
+func (j *jsonlReader) object(raw []byte) error {
+	i := skipSpace(raw, 0)
+	if i == len(raw) || raw[i] != '{' {
+		return notAnObject(raw, i)
+	}
+	if i = skipSpace(raw, i+1); i < len(raw) && raw[i] == '}' {
+		return atEnd(raw, i+1)
+	}
+	for place := 0; ; place++ {
+		slot, behind, ok := j.key(raw, i, place)
+		if !ok {
+			return notJSON(raw, behind)
+		}
+		if i, ok = skipColon(raw, behind); !ok {
+			return notJSON(raw, i)
+		}
+		start := i
+		if i, ok = skipValue(raw, i, 1); !ok {
+			return notJSON(raw, i)
+		}
+		if slot >= 0 {
+			if j.found[slot] {
+				return fmt.Errorf("has column %q twice", j.wanted.columns[slot])
+			}
+			j.found[slot] = true
+			j.wanted.slots[slot] = Value{Bytes: raw[start:i], JSON: true}
+		}
+		switch i = skipSpace(raw, i); {
+		case i < len(raw) && raw[i] == '}':
+			return atEnd(raw, i+1)
+		case i == len(raw) || raw[i] != ',':
+			return notJSON(raw, i)
+		}
+		i = skipSpace(raw, i+1)
+	}
+}
+
+// key passes over the key at i, the place-th of its object, and tells the slot
+// of its column, -1 where it is not wanted.
+func (j *jsonlReader) key(raw []byte, i, place int) (slot, behind int, ok bool) {
+	if place < len(j.keys) {
+		if seen := j.keys[place]; bytes.HasPrefix(raw[i:], seen.token) {
+			return seen.slot, i + len(seen.token), true
+		}
+	}
+	behind, ok = skipString(raw, i)
+	if !ok {
+		return 0, behind, false
+	}
+	token := raw[i:behind]
+	name := token[1 : len(token)-1]
+	if bytes.IndexByte(name, '\\') >= 0 {
+		j.name = appendUnescaped(j.name[:0], name)
+		name = j.name
+	}
+	slot, wanted := j.slotOf[string(name)]
+	if !wanted {
+		slot = -1
+	}
+	j.remember(place, token, slot)
+	return slot, behind, true
+}
+
+// maxSeenKeys bounds what is remembered of objects with very many keys.
+const maxSeenKeys = 1024
+
+func (j *jsonlReader) remember(place int, token []byte, slot int) {
+	if place >= maxSeenKeys {
+		return
+	}
+	if place == len(j.keys) {
+		j.keys = append(j.keys, seenKey{})
+	}
+	seen := &j.keys[place]
+	seen.token, seen.slot = append(seen.token[:0], token...), slot
+}
+
+func atEnd(raw []byte, i int) error {
+	if i = skipSpace(raw, i); i < len(raw) {
+		return notJSON(raw, i)
+	}
+	return nil
+}
+
+func notAnObject(raw []byte, i int) error {
+	behind, ok := skipValue(raw, i, 0)
+	if !ok {
+		return notJSON(raw, behind)
+	}
+	if err := atEnd(raw, behind); err != nil {
+		return err
+	}
+	kind := "a number"
+	switch raw[i] {
+	case '[':
+		kind = "a list"
+	case '"':
+		kind = "a string"
+	case 't', 'f', 'n':
+		kind = string(raw[i:behind])
+	}
+	return fmt.Errorf("is %s where a JSON object is wanted", kind)
+}
+
+func notJSON(raw []byte, i int) error {
+	if i >= len(raw) {
+		return fmt.Errorf("is not valid JSON: it ends too early, after byte %d", len(raw))
+	}
+	c, _ := utf8.DecodeRune(raw[i:])
+	return fmt.Errorf("is not valid JSON at byte %d: unexpected %q", i+1, c)
+}

@@ -1,0 +1,100 @@
+package format
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+// Preamble is what stands in a file before its first record: a byte order
+// mark and, in CSV, the header.
+type Preamble struct {
+	Header []string // the columns' names; nil in JSONL, and in a CSV file of nothing
+	Size   int64    // bytes before the first record
+	Lines  int64    // physical lines before the first record
+}
+
+// ReadPreamble reads the beginning of a file. The reader may be left anywhere
+// behind the preamble.
+func ReadPreamble(format string, r io.Reader) (Preamble, error) {
+	var p Preamble
+	buffered := bufio.NewReader(r)
+	mark := []byte("\uFEFF")
+	if start, err := buffered.Peek(len(mark)); bytes.Equal(start, mark) {
+		p.Size = int64(len(mark))
+		_, _ = buffered.Discard(len(mark)) // they were just seen
+	} else if err != nil && !errors.Is(err, io.EOF) {
+		return Preamble{}, err
+	}
+	if format != api.FormatCSV {
+		return p, nil
+	}
+	records, err := newFrames(format, buffered, 1)
+	if err != nil {
+		return Preamble{}, err
+	}
+	switch err := records.next(); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		return Preamble{}, err
+	default:
+		if p.Header, err = headerNames(&records.frame); err != nil {
+			return Preamble{}, fmt.Errorf("line %d: %w", records.frame.line, err)
+		}
+	}
+	p.Size += records.consumed
+	p.Lines = records.framer.Lines()
+	return p, nil
+}
+
+func headerNames(record *frame) ([]string, error) {
+	if err := record.unusable(); err != nil {
+		return nil, fmt.Errorf("the header %w", err)
+	}
+	var names []string
+	cells := cellScanner{raw: record.raw}
+	for cells.next() {
+		names = append(names, string(cells.cell))
+	}
+	if cells.err != nil {
+		return nil, fmt.Errorf("the header is not CSV: column %d: %w", len(names)+1, cells.err)
+	}
+	seen := map[string]int{}
+	for i, name := range names {
+		if name == "" {
+			return nil, fmt.Errorf("column %d of the header has no name; name every column", i+1)
+		}
+		if seen[name] > 0 {
+			return nil, fmt.Errorf("column %d of the header is named %q, and so is column %d; names must differ", i+1, name, seen[name])
+		}
+		seen[name] = i + 1
+	}
+	return names, nil
+}
+
+// unusable says what makes a record of any format bad.
+func (f *frame) unusable() error {
+	if f.oversize {
+		return fmt.Errorf("is larger than %d MiB", MaxRecord>>20)
+	}
+	if !utf8.Valid(f.raw) {
+		return fmt.Errorf("is not UTF-8 at byte %d", invalidAt(f.raw)+1)
+	}
+	return nil
+}
+
+func invalidAt(text []byte) int {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return len(text)
+}

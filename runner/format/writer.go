@@ -1,0 +1,210 @@
+package format
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+// Writer writes records of one fixed set of columns. What it writes is a
+// function of the values alone. After an error every call gives that error.
+type Writer interface {
+	// Write writes one record: one value per column, in their order.
+	Write(values []Value) error
+	// Flush hands what is buffered to the underlying writer.
+	Flush() error
+}
+
+// NewWriter makes a Writer; for CSV it begins with a header line. Lines end
+// with a line feed in both formats.
+func NewWriter(format string, w io.Writer, columns []string) (Writer, error) {
+	if len(columns) == 0 {
+		return nil, fmt.Errorf("write %s: no columns", format)
+	}
+	out := output{w: w, columns: len(columns)}
+	switch format {
+	case api.FormatCSV:
+		return newCSVWriter(out, columns)
+	case api.FormatJSONL:
+		return newJSONLWriter(out, columns), nil
+	default:
+		return nil, fmt.Errorf("unknown format %q; known are csv and jsonl", format)
+	}
+}
+
+// output collects records and writes them in large pieces.
+type output struct {
+	w       io.Writer
+	columns int
+	buf     []byte
+	err     error
+}
+
+func (o *output) begin(values []Value) error {
+	if o.err == nil && len(values) != o.columns {
+		o.err = fmt.Errorf("write record: %d values for %d columns", len(values), o.columns)
+	}
+	return o.err
+}
+
+func (o *output) end() error {
+	if len(o.buf) < bufferSize {
+		return nil
+	}
+	return o.Flush()
+}
+
+// Flush implements Writer.
+func (o *output) Flush() error {
+	if o.err != nil {
+		return o.err
+	}
+	_, o.err = o.w.Write(o.buf)
+	o.buf = o.buf[:0]
+	return o.err
+}
+
+// csvWriter writes CSV (RFC 4180). JSON null is an empty cell, a JSON string
+// its text, any other token the text of the token.
+type csvWriter struct {
+	output
+	text []byte
+}
+
+func newCSVWriter(out output, columns []string) (*csvWriter, error) {
+	w := &csvWriter{output: out}
+	header := make([]Value, len(columns))
+	for i, name := range columns {
+		header[i].Bytes = []byte(name)
+	}
+	return w, w.Write(header)
+}
+
+func (w *csvWriter) Write(values []Value) error {
+	if err := w.begin(values); err != nil {
+		return err
+	}
+	start := len(w.buf)
+	for i, value := range values {
+		if i > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		text, err := w.cell(value)
+		if err != nil {
+			w.err = fmt.Errorf("write record: value %d: %w", i+1, err)
+			return w.err
+		}
+		w.buf = appendCell(w.buf, text)
+	}
+	if len(w.buf) == start { // an empty line would be no record
+		w.buf = append(w.buf, `""`...)
+	}
+	w.buf = append(w.buf, '\n')
+	return w.end()
+}
+
+var errNotAToken = errors.New("is not a JSON token")
+
+func (w *csvWriter) cell(value Value) ([]byte, error) {
+	text := value.Bytes
+	switch {
+	case !value.JSON:
+		return text, nil
+	case len(text) == 0:
+		return nil, errNotAToken
+	case text[0] == '"':
+		if behind, ok := skipString(text, 0); !ok || behind != len(text) {
+			return nil, errNotAToken
+		}
+		w.text = appendUnescaped(w.text[:0], text[1:len(text)-1])
+		return w.text, nil
+	case string(text) == "null":
+		return nil, nil
+	default:
+		return text, nil
+	}
+}
+
+func appendCell(to, text []byte) []byte {
+	if !needsQuotes(text) {
+		return append(to, text...)
+	}
+	to = append(to, '"')
+	for {
+		i := bytes.IndexByte(text, '"')
+		if i < 0 {
+			break
+		}
+		to = append(to, text[:i+1]...)
+		to = append(to, '"')
+		text = text[i+1:]
+	}
+	to = append(to, text...)
+	return append(to, '"')
+}
+
+func needsQuotes(text []byte) bool {
+	for _, c := range text {
+		if c == ',' || c == '"' || c == '\n' || c == '\r' {
+			return true
+		}
+	}
+	return false
+}
+
+// jsonlWriter writes one JSON object per line, its keys in the columns' order.
+// Text becomes a JSON string; tokens stay as they are, but for line ends
+// between their parts.
+type jsonlWriter struct {
+	output
+	keys [][]byte // `{"a":`, `,"b":`, …
+}
+
+func newJSONLWriter(out output, columns []string) *jsonlWriter {
+	w := &jsonlWriter{output: out}
+	for i, name := range columns {
+		key := []byte{','}
+		if i == 0 {
+			key[0] = '{'
+		}
+		w.keys = append(w.keys, append(appendQuoted(key, []byte(name)), ':'))
+	}
+	return w
+}
+
+func (w *jsonlWriter) Write(values []Value) error {
+	if err := w.begin(values); err != nil {
+		return err
+	}
+	for i, value := range values {
+		w.buf = append(w.buf, w.keys[i]...)
+		switch {
+		case !value.JSON:
+			w.buf = appendQuoted(w.buf, value.Bytes)
+		case len(value.Bytes) == 0:
+			w.err = fmt.Errorf("write record: value %d: %w", i+1, errNotAToken)
+			return w.err
+		default:
+			w.buf = appendOneLine(w.buf, value.Bytes)
+		}
+	}
+	w.buf = append(w.buf, "}\n"...)
+	return w.end()
+}
+
+// appendOneLine appends a JSON token without its line ends, which in JSON are
+// blanks between its parts.
+func appendOneLine(to, token []byte) []byte {
+	if bytes.IndexByte(token, '\n') < 0 && bytes.IndexByte(token, '\r') < 0 {
+		return append(to, token...)
+	}
+	for _, c := range token {
+		if c != '\n' && c != '\r' {
+			to = append(to, c)
+		}
+	}
+	return to
+}

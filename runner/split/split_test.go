@@ -1,0 +1,244 @@
+package split_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
+	"github.com/batchpattern/terraform-provider-batch/runner/split"
+)
+
+// input writes the texts to files and finds them.
+func input(t fataler, dir, format string, texts ...string) []source.File {
+	for i, text := range texts {
+		name := filepath.Join(dir, string(rune('a'+i))+"."+format)
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := source.Find(api.InputFiles{URI: dir + "/*." + format, Format: format}, api.Occasion{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+type fataler interface{ Fatal(args ...any) }
+
+func slices(t fataler, files []source.File, rows int64) []split.Slice {
+	var got []split.Slice
+	err := split.Split(context.Background(), files, rows, func(s split.Slice) error {
+		got = append(got, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestSlices(t *testing.T) {
+	for name, test := range map[string]struct {
+		format string
+		rows   int64
+		texts  []string
+		want   []split.Slice
+	}{
+		"full and rest": {"csv", 2, []string{"h\n1\n2\n3\n"}, []split.Slice{
+			{Offset: 2, Length: 4, FirstLine: 2, Records: 2}, {Offset: 6, Length: 2, FirstLine: 4, Records: 1}}},
+		"exactly full": {"csv", 3, []string{"h\n1\n2\n3\n"}, []split.Slice{
+			{Offset: 2, Length: 6, FirstLine: 2, Records: 3}}},
+		"no line end at the end": {"csv", 2, []string{"h\n1\n2\n3"}, []split.Slice{
+			{Offset: 2, Length: 4, FirstLine: 2, Records: 2}, {Offset: 6, Length: 1, FirstLine: 4, Records: 1}}},
+		"quoted newlines count as lines": {"csv", 1, []string{"h\n\"1\n\n1\"\n2\n"}, []split.Slice{
+			{Offset: 2, Length: 7, FirstLine: 2, Records: 1}, {Offset: 9, Length: 2, FirstLine: 5, Records: 1}}},
+		"blank lines tile": {"csv", 1, []string{"h\n\n1\n\r\n2\n\n\n"}, []split.Slice{
+			{Offset: 2, Length: 3, FirstLine: 2, Records: 1}, {Offset: 5, Length: 6, FirstLine: 4, Records: 1}}},
+		"header, mark and crlf": {"csv", 1, []string{"\uFEFFh\r\n1\r\n2"}, []split.Slice{
+			{Offset: 6, Length: 3, FirstLine: 2, Records: 1}, {Offset: 9, Length: 1, FirstLine: 3, Records: 1}}},
+		"a mini-batch never spans files": {"jsonl", 2, []string{"{}\n{}\n{}\n", "", "\n", "{}"}, []split.Slice{
+			{Offset: 0, Length: 6, FirstLine: 1, Records: 2}, {Offset: 6, Length: 3, FirstLine: 3, Records: 1},
+			{File: 3, Offset: 0, Length: 2, FirstLine: 1, Records: 1}}},
+		"header only": {"csv", 1, []string{"h\n", "", "h"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := slices(t, input(t, t.TempDir(), test.format, test.texts...), test.rows); !reflect.DeepEqual(got, test.want) {
+				t.Errorf("got  %+v\nwant %+v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRowsMustBePositive(t *testing.T) {
+	if err := split.Split(context.Background(), nil, 0, nil); err == nil {
+		t.Error("0 rows were fine")
+	}
+}
+
+func TestAnErrorOfEmitEndsTheSplit(t *testing.T) {
+	stop, calls := errors.New("stop"), 0
+	err := split.Split(context.Background(), input(t, t.TempDir(), "csv", "h\n1\n2\n3\n"), 1, func(split.Slice) error {
+		calls++
+		return stop
+	})
+	if !errors.Is(err, stop) || calls != 1 {
+		t.Errorf("got %v after %d calls", err, calls)
+	}
+}
+
+func TestSplitEndsWithItsContext(t *testing.T) {
+	files := input(t, t.TempDir(), "csv", "h\n"+strings.Repeat("1\n", 1<<20))
+	ctx, cancel := context.WithCancel(context.Background())
+	slices := 0
+	err := split.Split(ctx, files, 1, func(split.Slice) error {
+		slices++
+		cancel()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || slices > 1<<18 {
+		t.Errorf("got %v after %d slices", err, slices)
+	}
+}
+
+func TestAFileThatChangesIsNoInput(t *testing.T) {
+	grow := func(path string) {
+		file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = file.WriteString("4\n")
+		if err := errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	truncate := func(path string) {
+		if err := os.Truncate(path, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, change := range map[string]func(string){"grown": grow, "cut": truncate} {
+		before := input(t, t.TempDir(), "csv", "h\n1\n2\n3\n")
+		change(before[0].Path)
+		wantChanged(t, name+" before", split.Split(context.Background(), before, 1, func(split.Slice) error { return nil }))
+
+		during := input(t, t.TempDir(), "csv", "h\n1\n2\n3\n")
+		once := change
+		wantChanged(t, name+" meanwhile", split.Split(context.Background(), during, 1, func(split.Slice) error {
+			if once != nil {
+				once(during[0].Path)
+				once = nil
+			}
+			return nil
+		}))
+	}
+}
+
+func wantChanged(t *testing.T, when string, err error) {
+	t.Helper()
+	if failure, ok := errors.AsType[*api.Failure](err); !ok || failure.Reason != "input_changed" {
+		t.Errorf("%s: got %v, want input_changed", when, err)
+	}
+}
+
+// For any content and any number of rows: the slices tile the file, each but
+// the last holds as many records as asked for, and read one by one they give
+// the records, with their lines, that reading through gives.
+func TestSlicesTileTheFile(t *testing.T) {
+	dir := t.TempDir()
+	for format, alphabet := range map[string]string{"csv": "a,\"\n\n\r ", "jsonl": "{}\"\n\n\r 1"} {
+		t.Run(format, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				piece := rapid.StringOfN(rapid.RuneFrom([]rune(alphabet)), 0, 60, -1).Draw(t, "piece")
+				rows := rapid.Int64Range(1, 5).Draw(t, "rows")
+				text := piece
+				if rapid.IntRange(0, 9).Draw(t, "size") == 0 { // beyond the buffer of the scan
+					text, rows = strings.Repeat(piece, 20_000), 70_001
+				}
+				if format == "csv" {
+					text = "x,y\n" + text
+				}
+				file := input(t, dir, format, text)[0]
+				got := slices(t, []source.File{file}, rows)
+
+				through := records(t, file, file.Start, file.Size-file.Start, file.StartLine)
+				offset := file.Start
+				var total int64
+				var one []line
+				for i, s := range got {
+					if s.Offset != offset || s.Records > rows || s.Records < rows && i < len(got)-1 {
+						t.Fatalf("slice %d of %d is %+v, offset %d wanted", i, len(got), s, offset)
+					}
+					offset += s.Length
+					total += s.Records
+					part := records(t, file, s.Offset, s.Length, s.FirstLine)
+					if int64(len(part)) != s.Records {
+						t.Fatalf("slice %+v yields %d records", s, len(part))
+					}
+					one = append(one, part...)
+				}
+				if len(got) > 0 && offset != file.Size {
+					t.Fatalf("the slices end at %d of %d", offset, file.Size)
+				}
+				if total != int64(len(through)) || !reflect.DeepEqual(one, through) {
+					t.Fatalf("slices give %d records, reading through %d", len(one), len(through))
+				}
+			})
+		})
+	}
+}
+
+type line struct {
+	number int64
+	raw    string
+	bad    bool
+}
+
+func records(t fataler, file source.File, offset, length, firstLine int64) []line {
+	opened, err := file.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = opened.Close() }()
+	reader, err := file.Records(opened, offset, length, firstLine, nil)
+	if err != nil {
+		if file.Header == nil { // a CSV file of nothing
+			return nil
+		}
+		t.Fatal(err)
+	}
+	var all []line
+	for {
+		record, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, line{record.Line, string(record.Raw), record.Bad != nil})
+	}
+}
+
+func BenchmarkSplit(b *testing.B) {
+	for name, record := range map[string]string{
+		"csv": "1017,5.1,3.5,1.4,0.2,setosa\n", "csv_quoted": "1017,5.1,3.5,1.4,0.2,\"setosa\"\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			files := input(b, b.TempDir(), "csv", "id,a,b,c,d,species\n"+strings.Repeat(record, 32<<20/len(record)))
+			b.SetBytes(files[0].Size)
+			b.ReportAllocs()
+			for b.Loop() {
+				slices(b, files, 10_000)
+			}
+		})
+	}
+}
