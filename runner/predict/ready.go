@@ -1,0 +1,153 @@
+package predict
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/internal/retryhttp"
+)
+
+// Ready asks once whether the model is ready to predict; no error means that
+// it is. answer is what came back, in a few words: while a server starts,
+// another answer than before is a sign of life.
+func (c *Client) Ready(ctx context.Context) (answer string, err error) {
+	address := c.base + c.model
+	if c.config.Protocol == api.ProtocolOIPv2 {
+		address += "/ready"
+	}
+	err = c.get(ctx, address, false, func(a *retryhttp.Answer) *Error {
+		switch {
+		case a.Status == 0:
+			answer = connectionText(a.Err, min(c.timeout, probeTimeout))
+			return failed(http.MethodGet, address, a, min(c.timeout, probeTimeout))
+		case a.Status/100 != 2:
+			answer = shortAnswer(a)
+			return refused(http.MethodGet, address, a)
+		case a.Err != nil:
+			answer = shortAnswer(a)
+			return failed(http.MethodGet, address, a, min(c.timeout, probeTimeout))
+		}
+		answer = shortAnswer(a)
+		if !saysReady(a.Body, c.config.Protocol, c.config.Model.Version) {
+			return malformed(api.ClassTransient, http.MethodGet, address, a, errors.New("says the model is not ready: "+firstLine(a.Body)))
+		}
+		return nil
+	})
+	return answer, err
+}
+
+func shortAnswer(a *retryhttp.Answer) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, shortened([]byte(firstLine(a.Body)), 100)))
+}
+
+// saysReady reads a 200 of a readiness address. oip_v2 may add {"ready":
+// false}; tf_v1 must say {"ready": true} or that a version is AVAILABLE.
+func saysReady(body []byte, protocol, version string) bool {
+	var said struct {
+		Ready    any `json:"ready"` // a boolean; "True" in old servers
+		Versions []struct {
+			Version string `json:"version"`
+			State   string `json:"state"`
+		} `json:"model_version_status"`
+	}
+	if err := json.Unmarshal(body, &said); err != nil {
+		return protocol == api.ProtocolOIPv2 // the status says it all
+	}
+	if said.Ready != nil {
+		return strings.EqualFold(fmt.Sprint(said.Ready), "true")
+	}
+	if protocol == api.ProtocolOIPv2 {
+		return true
+	}
+	for _, v := range said.Versions {
+		if v.State == "AVAILABLE" && (version == "" || version == v.Version) {
+			return true
+		}
+	}
+	return false
+}
+
+// Describe learns the names and datatypes of the model's inputs, where the
+// protocol knows them and the server tells. Call it once, after Ready and
+// before the first NewRequest.
+func (c *Client) Describe(ctx context.Context) error {
+	if c.config.Protocol != api.ProtocolOIPv2 {
+		return nil
+	}
+	address := c.base + c.model
+	var inputs []input
+	err := c.get(ctx, address, true, func(a *retryhttp.Answer) *Error {
+		switch {
+		case a.Status == http.StatusNotFound || a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusNotImplemented:
+			return nil // a server without metadata
+		case a.Status != 0 && a.Status/100 != 2:
+			return refused(http.MethodGet, address, a)
+		case a.Err != nil:
+			return failed(http.MethodGet, address, a, min(c.timeout, probeTimeout))
+		}
+		var model struct {
+			Inputs []input `json:"inputs"`
+		}
+		if json.Unmarshal(a.Body, &model) == nil {
+			inputs = model.Inputs
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.fits(inputs); err != nil {
+		return &Error{Class: api.ClassConfig, Status: http.StatusOK, Err: err, Sends: 1}
+	}
+	c.codec = newOIP(c, inputs)
+	return nil
+}
+
+// fits says why the job's features can't be what the model takes.
+func (c *Client) fits(inputs []input) error {
+	if len(inputs) == 0 {
+		return nil
+	}
+	var names []string
+	for _, in := range inputs {
+		names = append(names, in.Name)
+	}
+	takes := fmt.Sprintf("model %s takes %s", c.config.Model.Name, strings.Join(names, ", "))
+	f := c.config.Features
+	switch {
+	case f.As == api.AsColumns:
+		for _, column := range f.Columns {
+			if !slices.Contains(names, column) {
+				return fmt.Errorf("%s, not %q; name its inputs in predict.features.columns, or send one matrix with predict.features.as = %q", takes, column, api.AsMatrix)
+			}
+		}
+	case f.Name == "" && len(inputs) > 1:
+		return fmt.Errorf("%s; a matrix is one of them: set predict.features.name, or predict.features.as = %q", takes, api.AsColumns)
+	case f.Name != "" && !slices.Contains(names, f.Name):
+		return fmt.Errorf("%s, not %q; correct predict.features.name", takes, f.Name)
+	}
+	return nil
+}
+
+// get sends a control request.
+func (c *Client) get(ctx context.Context, address string, again bool, check func(*retryhttp.Answer) *Error) error {
+	result, err := c.control.Do(ctx, &retryhttp.Request{
+		Method: http.MethodGet, URL: address, Header: Send{}.header(),
+		Check: func(a *retryhttp.Answer) retryhttp.Verdict {
+			v := verdict(check(a))
+			v.Retry = v.Retry && again
+			return v
+		},
+	})
+	if err != nil {
+		return sent(ctx, err, cmp.Or(result.Sends, 1))
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package predict
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
+)
+
+// Response holds the predictions of one request as they stood in the answer.
+// It belongs to one goroutine.
+type Response struct {
+	client  *Client
+	columns []string
+	n       int
+	body    []byte // the answer
+	extra   []byte // tokens that do not stand in the answer as they are passed on
+	cells   []cell // record by record
+
+	leaves  []token  // oip_v2: the values of all tensors
+	tensors []tensor // oip_v2
+	seen    []token  // tf_v1: what one prediction holds for each column
+}
+
+// cell is one value: where its token stands in the body, or in extra.
+type cell struct {
+	start, end int32
+	extra      bool
+}
+
+// Columns are the result columns, sorted by name.
+func (r *Response) Columns() []string { return r.columns }
+
+// Len is the number of records predicted.
+func (r *Response) Len() int { return r.n }
+
+// Values appends a record's values, one per column, as JSON tokens. They are
+// valid until Release.
+func (r *Response) Values(record int, into []format.Value) []format.Value {
+	width := len(r.columns)
+	for _, c := range r.cells[record*width : (record+1)*width] {
+		from := r.body
+		if c.extra {
+			from = r.extra
+		}
+		into = append(into, format.Value{Bytes: from[c.start:c.end:c.end], JSON: true})
+	}
+	return into
+}
+
+// Release gives the response's buffers to a later one. Neither it nor its
+// values may be used afterwards.
+func (r *Response) Release() {
+	if cap(r.body) > maxHeld {
+		r.body = nil
+	}
+	if cap(r.extra) > maxHeld {
+		r.extra = nil
+	}
+	r.client.responses.Put(r)
+}
+
+func (c *Client) newResponse() *Response {
+	if r, ok := c.responses.Get().(*Response); ok {
+		return r
+	}
+	return &Response{client: c}
+}
+
+// begin prepares for the cells of n records.
+func (r *Response) begin(body []byte, n int) {
+	r.body, r.n, r.columns = body, n, r.client.columns
+	r.extra, r.cells, r.leaves, r.tensors = r.extra[:0], r.cells[:0], r.leaves[:0], r.tensors[:0]
+}
+
+// shape makes room for the cells once the columns are known.
+func (r *Response) shape() {
+	need := r.n * len(r.columns)
+	if cap(r.cells) < need {
+		r.cells = make([]cell, need)
+	}
+	r.cells = r.cells[:need]
+}
+
+// set places a token of the body as a record's value.
+func (r *Response) set(record, column int, t token) error {
+	at := &r.cells[record*len(r.columns)+column]
+	if !t.dirty {
+		return at.place(t.start, t.end, false)
+	}
+	start := len(r.extra)
+	r.extra = appendClean(r.extra, r.body[t.start:t.end])
+	return at.place(start, len(r.extra), true)
+}
+
+// setList places several tokens as a list.
+func (r *Response) setList(record, column int, tokens []token) error {
+	start := len(r.extra)
+	r.extra = append(r.extra, '[')
+	for i, t := range tokens {
+		if i > 0 {
+			r.extra = append(r.extra, ',')
+		}
+		if t.dirty {
+			r.extra = appendClean(r.extra, r.body[t.start:t.end])
+		} else {
+			r.extra = append(r.extra, r.body[t.start:t.end]...)
+		}
+	}
+	r.extra = append(r.extra, ']')
+	return r.cells[record*len(r.columns)+column].place(start, len(r.extra), true)
+}
+
+func (c *cell) place(start, end int, extra bool) error {
+	if end > math.MaxInt32 {
+		return fmt.Errorf("holds more than %d bytes of predictions", math.MaxInt32)
+	}
+	*c = cell{start: int32(start), end: int32(end), extra: extra}
+	return nil
+}

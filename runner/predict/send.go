@@ -1,0 +1,124 @@
+package predict
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"unicode/utf8"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/internal/retryhttp"
+)
+
+// Send says what travels beside the records of a request.
+type Send struct {
+	Key     string // Idempotency-Key: the same for each re-send
+	Attempt string // Batch-Attempt
+	Purpose string // Batch-Purpose: "" in main requests, "warm-up"
+}
+
+func (s Send) header() http.Header {
+	h := http.Header{
+		"Accept":       {"application/json"},
+		"Content-Type": {"application/json"},
+		"User-Agent":   {"batch-runner"},
+	}
+	for name, value := range map[string]string{"Idempotency-Key": s.Key, "Batch-Attempt": s.Attempt, "Batch-Purpose": s.Purpose} {
+		if value != "" {
+			h[name] = []string{value}
+		}
+	}
+	return h
+}
+
+// Predict sends a request's records and cuts the answer. It re-sends what
+// failed for a moment, within retryhttp's tries and budget. The error is an
+// *Error, unless ctx ended. The same Request may be sent again.
+func (c *Client) Predict(ctx context.Context, r *Request, s Send) (*Response, error) {
+	if r.n == 0 {
+		return nil, &Error{Class: api.ClassConfig, Err: errors.New("send a request: it holds no record")}
+	}
+	r.body = c.codec.assemble(r.body[:0], r, s.Key)
+	response := c.newResponse()
+	call := &retryhttp.Request{
+		Method: http.MethodPost, URL: c.inferURL, Header: s.header(), Body: r.body, Buffer: response.body,
+		Check: func(a *retryhttp.Answer) retryhttp.Verdict {
+			return verdict(c.check(a, response, r.n, s.Key))
+		},
+	}
+	result, err := c.data.Do(ctx, call)
+	if result.BodyInUse {
+		r.body = nil
+	}
+	if err != nil {
+		response.Release()
+		return nil, sent(ctx, err, result.Sends)
+	}
+	return response, nil
+}
+
+// check judges an answer to records.
+func (c *Client) check(a *retryhttp.Answer, response *Response, n int, key string) *Error {
+	switch {
+	case a.Status != 0 && a.Status/100 != 2:
+		return refused(http.MethodPost, c.inferURL, a)
+	case a.Err != nil:
+		return failed(http.MethodPost, c.inferURL, a, c.timeout)
+	}
+	response.begin(a.Body, n)
+	err := parse(c.codec, response, n, key)
+	switch {
+	case err == nil:
+		return nil
+	case a.Unframed && errors.Is(err, errEnds):
+		return malformed(api.ClassTransient, http.MethodPost, c.inferURL, a, err)
+	}
+	return malformed(api.ClassData, http.MethodPost, c.inferURL, a, err)
+}
+
+// parse cuts an answer. What is no JSON is called that, whatever else was
+// found wrong with its beginning.
+func parse(codec codec, response *Response, n int, key string) error {
+	err := codec.parse(response, n, key)
+	if err != nil {
+		if bad := wellFormed(response.body); bad != nil {
+			return bad
+		}
+		return err
+	}
+	if !utf8.Valid(response.body) {
+		return errors.New("is not valid UTF-8")
+	}
+	return nil
+}
+
+func wellFormed(body []byte) error {
+	s := scanner{buf: body}
+	if _, err := s.value(); err != nil {
+		return err
+	}
+	return s.end()
+}
+
+// verdict says whether what failed is worth another try at once.
+func verdict(e *Error) retryhttp.Verdict {
+	if e == nil {
+		return retryhttp.Verdict{}
+	}
+	again := e.Class == api.ClassTransient || e.Class == api.ClassThrottled
+	return retryhttp.Verdict{Err: e, Retry: again, After: e.RetryAfter}
+}
+
+// sent completes the error of a request.
+func sent(ctx context.Context, err error, sends int) error {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case ok:
+		e.Sends = sends
+		return e
+	case ctx.Err() != nil:
+		return err
+	}
+	return &Error{Class: api.ClassConfig, Sends: sends, Err: fmt.Errorf("send a request: %w", err)}
+}
