@@ -1,0 +1,35 @@
+// Package failpoint marks the instants at which a crash is worth a test. In a
+// binary built with the tag failpoint, BATCH_FAILPOINT=name or name:n makes the
+// process kill itself as kill -9 does at the n-th pass of that point; before,
+// the name is appended, durably, to the file BATCH_FAILPOINT_LOG, so that a
+// test can tell that the point was reached. Without the tag Here is empty.
+package failpoint
+
+// Names are all points there are; one that is not listed panics when it is
+// passed or asked for in a tagged binary, so that a typo can't pass for a test.
+var Names = []string{
+	"plan.stored", // the plan is in the store, nothing is predicted
+
+	"launch.intent",   // the store knows that a server will be started
+	"launch.forked",   // the server runs, the store does not know its pid
+	"launch.recorded", // the store knows the server's pid
+
+	"predict.sent", // a request is on its way, its answer unknown
+
+	"stage.written",  // a part is written, not yet synced
+	"stage.synced",   // a part is durable, the store does not know it
+	"stage.row",      // the store has the part's row
+	"retry_wait.row", // the store has the wait of a failed mini-batch
+
+	"publish.intent",   // the point of no return is stored
+	"publish.part",     // the parts of the folder are assembled
+	"publish.manifest", // the folder is complete and durable, not in place
+	"publish.renamed",  // the folder is in place, the pointer is not
+	"publish.pointer",  // the pointer is in place, the store does not know it
+	"publish.row",      // the store knows that the run has ended
+
+	"drain.begin", // the runner was told to stop
+
+	"trigger.before_commit", // decisions are made, not stored
+	"trigger.after_commit",  // decisions, cursor and run rows are stored
+}

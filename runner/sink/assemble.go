@@ -1,0 +1,137 @@
+package sink
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
+)
+
+// assemble makes publish/ from nothing, complete and durable. What an earlier
+// try has left there is not trusted.
+func (f *Files) assemble(now published, p Publication) error {
+	if err := f.fs.RemoveAll(f.publishing()); err != nil {
+		return err
+	}
+	if err := f.fs.MkdirAll(f.publishing()); err != nil {
+		return err
+	}
+	for i, part := range p.Manifest.Parts {
+		if i > 0 && part.MiniBatch == p.Manifest.Parts[i-1].MiniBatch {
+			return fmt.Errorf("mini-batch %d has two parts", part.MiniBatch)
+		}
+		from, err := f.locate(now, p.Parts[i])
+		if err != nil {
+			return err
+		}
+		if err := f.take(from, part); err != nil {
+			return err
+		}
+	}
+	failpoint.Here("publish.part")
+	if err := f.writeDeadLetters(p.DeadLetters); err != nil {
+		return fmt.Errorf("write %s: %w", DeadLettersName, err)
+	}
+	manifest, err := encode(p.Manifest)
+	if err != nil {
+		return err
+	}
+	if err := f.writeFile(filepath.Join(f.publishing(), ManifestName), manifest); err != nil {
+		return err
+	}
+	if err := f.writeFile(filepath.Join(f.publishing(), SuccessName), nil); err != nil {
+		return err
+	}
+	return f.fs.SyncDir(f.publishing())
+}
+
+// locate finds the file of a part, staged or published before.
+func (f *Files) locate(now published, part PublishedPart) (string, error) {
+	if part.Path != "" {
+		return filepath.Join(f.Staging(), part.Path), nil
+	}
+	if now.manifest != nil {
+		if old, ok := now.manifest.part(part.MiniBatch); ok && old.SHA256 == part.SHA256 {
+			return filepath.Join(now.dir, old.Name), nil
+		}
+	}
+	return "", fmt.Errorf("mini-batch %d is to stay as published, and is not in the published folder", part.MiniBatch)
+}
+
+// take gives a part its place in publish/: a second name of the same file,
+// which is durable already, or a copy where that can't be.
+func (f *Files) take(from string, part ManifestPart) error {
+	info, err := os.Lstat(from)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() != part.Bytes {
+		return fmt.Errorf("%s has %d bytes, %d were written: somebody changed it", from, info.Size(), part.Bytes)
+	}
+	to := filepath.Join(f.publishing(), part.Name)
+	if err := f.fs.Link(from, to); !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }() // only read
+	return f.create(to, func(w io.Writer) error {
+		_, err := io.Copy(w, source)
+		return err
+	})
+}
+
+// writeDeadLetters writes no file where there is none.
+func (f *Files) writeDeadLetters(letters iter.Seq2[api.DeadLetter, error]) error {
+	if letters == nil {
+		return nil
+	}
+	next, stop := iter.Pull2(letters)
+	defer stop()
+	letter, err, ok := next()
+	if !ok {
+		return nil
+	}
+	return f.create(filepath.Join(f.publishing(), DeadLettersName), func(w io.Writer) error {
+		buffer := bufio.NewWriter(w)
+		lines := json.NewEncoder(buffer)
+		lines.SetEscapeHTML(false)
+		for ; ok; letter, err, ok = next() {
+			if err != nil {
+				return err
+			}
+			if err := lines.Encode(letter); err != nil {
+				return err
+			}
+		}
+		return buffer.Flush()
+	})
+}
+
+// create writes and syncs one file; its folder is not synced.
+func (f *Files) create(path string, write func(io.Writer) error) error {
+	file, err := f.fs.Create(path)
+	if err != nil {
+		return err
+	}
+	if err = write(file); err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+func (f *Files) writeFile(path string, content []byte) error {
+	return f.create(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
