@@ -1,0 +1,13 @@
+// Package store keeps everything the runner must not forget: jobs with their
+// generations, decisions about due times, runs, plans, mini-batches, attempts,
+// dead letters and events. The embedded implementation is SQLite.
+//
+// Two ideas carry it. The store row is the only truth: a file without a row is
+// garbage, and every guard (state, fence, run version, slot) is evaluated
+// inside the writer's transaction. And a write that returned nil is on disk:
+// transitions that arrive together share one commit, and one that fails its
+// guard fails alone.
+//
+// What a transition means, and which are allowed, is decided by the packages
+// trigger and engine; nothing here reads a clock or talks to a server.
+package store

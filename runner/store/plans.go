@@ -1,0 +1,78 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+// Plan is a run's pinned input. It never changes once stored; RowsPerRequest
+// and Columns are resolved at the first readiness and then stay.
+type Plan struct {
+	Run            string
+	Format         int64
+	Spec           api.Job // with defaults, as planned
+	Generation     int64
+	Files          json.RawMessage // the source's identities
+	Records        int64
+	Hash           string
+	PlanSpecHash   string
+	ExecSpecHash   string
+	RowsPerRequest int64
+	Columns        []string
+	CreatedAt      time.Time
+}
+
+func scanPlan(rows *sql.Rows) (Plan, error) {
+	var p Plan
+	err := rows.Scan(&p.Run, &p.Format, document{&p.Spec}, &p.Generation, document{&p.Files}, &p.Records, &p.Hash,
+		&p.PlanSpecHash, &p.ExecSpecHash, &p.RowsPerRequest, document{&p.Columns}, instant{&p.CreatedAt})
+	return p, err
+}
+
+// Plan finds a run's plan; ErrNotFound while it is not planned.
+func (s *Store) Plan(run string) (Plan, error) {
+	return first(s.reader(), scanPlan, `SELECT run_id, format, spec, generation, files, records, plan_hash, plan_spec_hash,
+		exec_spec_hash, rows_per_request, columns, created_at FROM plans WHERE run_id = $1`, run)
+}
+
+// DropUnplanned removes the mini-batches of a planning that never ended.
+func (t *Tx) DropUnplanned(run string) error {
+	return t.exec(`DELETE FROM mini_batches WHERE run_id = $1 AND NOT EXISTS (SELECT 1 FROM plans WHERE plans.run_id = mini_batches.run_id)`, run)
+}
+
+// InsertMiniBatches stores a stretch of a plan under way. Without its Plan
+// row, which comes last, a plan does not exist.
+func (t *Tx) InsertMiniBatches(run string, slices []MiniBatch) error {
+	for _, m := range slices {
+		err := t.exec(`INSERT INTO mini_batches (run_id, number, state, file, offset, length, first_line, records)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			run, m.Number, api.MiniBatchPending, m.File, m.Offset, m.Length, m.FirstLine, m.Records)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// InsertPlan completes a plan.
+func (t *Tx) InsertPlan(p Plan) error {
+	return t.exec(`INSERT INTO plans (run_id, format, spec, generation, files, records, plan_hash, plan_spec_hash, exec_spec_hash, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		p.Run, p.Format, encode(p.Spec), p.Generation, string(p.Files), p.Records, p.Hash, p.PlanSpecHash, p.ExecSpecHash, nanos(t.Now))
+}
+
+// ResolvePlan fixes what the first readiness told: once set, it stays.
+func (t *Tx) ResolvePlan(run string, rowsPerRequest int64, columns []string) error {
+	return t.exec(`UPDATE plans SET rows_per_request = $1, columns = $2 WHERE run_id = $3 AND columns = ''`,
+		rowsPerRequest, encode(columns), run)
+}
+
+// StartAttempt records what a run attempt is executed with.
+func (t *Tx) StartAttempt(run string, attempt, generation int64, execSpecHash string) error {
+	return t.exec(`INSERT INTO run_attempts (run_id, attempt, generation, exec_spec_hash, started_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (run_id, attempt) DO UPDATE SET generation = excluded.generation, exec_spec_hash = excluded.exec_spec_hash`,
+		run, attempt, generation, execSpecHash, nanos(t.Now))
+}

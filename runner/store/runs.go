@@ -1,0 +1,312 @@
+package store
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+// Run is a stored run.
+type Run struct {
+	api.Run
+	// Version is the run's fence: each transition raises it.
+	Version int64
+	// Root is the folder that holds the run's staging, once it was planned.
+	Root   string
+	Intent Intent
+}
+
+// Intent is what publishing will do, decided at the point of no return and
+// read again after a crash.
+type Intent struct {
+	State    api.RunState `json:"state"` // succeeded or incomplete
+	Reason   api.Reason   `json:"reason,omitzero"`
+	Message  string       `json:"message,omitzero"`
+	Revision int64        `json:"revision"`
+	Folder   string       `json:"folder"`
+	At       time.Time    `json:"at"`
+	Launches int64        `json:"launches"`
+	Counts   api.Counts   `json:"counts"` // as they will stand once published
+	// NoOutput: there is nothing new to show, what is published stays.
+	NoOutput bool `json:"no_output,omitzero"`
+}
+
+const runColumns = `id, uid, job, generation, occurrence, origin, sequence, state, reason, message, version, attempt,
+	withheld_until, intent, revision, output, root, counts, launches, created_at, started_at, ended_at,
+	COALESCE((SELECT plan_hash FROM plans WHERE plans.run_id = runs.id), '')`
+
+// frozen is what a run's accounting was when it ended.
+type frozen struct {
+	Counts      api.Counts          `json:"counts"`
+	MiniBatches api.MiniBatchCounts `json:"mini_batches"`
+	Requests    int64               `json:"requests"`
+}
+
+// scanRun reads a run; the accounting of a run that has not ended is not
+// frozen in its row, withCounts adds it.
+func scanRun(rows *sql.Rows) (Run, error) {
+	var (
+		r     Run
+		final frozen
+	)
+	err := rows.Scan(&r.ID, &r.JobUID, &r.Job, &r.Generation, instant{&r.Occurrence}, &r.Origin, &r.Sequence,
+		&r.State, &r.Reason, &r.Message, &r.Version, &r.Attempt, instant{&r.WithheldUntil}, document{&r.Intent},
+		&r.Revision, &r.Output, &r.Root, document{&final}, &r.Launches, instant{&r.CreatedAt}, instant{&r.StartedAt},
+		instant{&r.EndedAt}, &r.PlanHash)
+	r.Counts, r.MiniBatches, r.Requests = final.Counts, final.MiniBatches, final.Requests
+	r.Withheld = withheld(r.Run)
+	return r, err
+}
+
+// withheld tells a run whose results wait for retry or accept from one that
+// merely keeps its staging for retry.
+func withheld(r api.Run) bool {
+	return r.State == api.RunFailed && r.Reason == api.ReasonMaxFailed && !r.WithheldUntil.IsZero()
+}
+
+func runs(q querier, where string, args ...any) ([]Run, error) {
+	all, err := list(q, scanRun, `SELECT `+runColumns+` FROM runs `+where, args...)
+	for i := range all {
+		if err == nil && !all[i].State.Ended() {
+			err = account(q, &all[i])
+		}
+	}
+	return all, err
+}
+
+func run1(q querier, where string, args ...any) (Run, error) {
+	all, err := runs(q, where, args...)
+	if err == nil && len(all) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Run{}, err
+	}
+	return all[0], nil
+}
+
+func (t *Tx) runsWhere(condition string, args ...any) ([]Run, error) {
+	return runs(t, `WHERE `+condition, args...)
+}
+
+// Run finds a run by id.
+func (s *Store) Run(id string) (Run, error) { return run1(s.reader(), `WHERE id = $1`, id) }
+
+// Run finds a run by id.
+func (t *Tx) Run(id string) (Run, error) { return run1(t, `WHERE id = $1`, id) }
+
+// RunByToken finds the run that a trigger with this token made.
+func (t *Tx) RunByToken(uid, token string) (Run, error) {
+	return run1(t, `WHERE uid = $1 AND token = $2 AND token <> ''`, uid, token)
+}
+
+// Runs lists a job's runs, newest occurrence first.
+func (s *Store) Runs(uid string, limit int) ([]Run, error) {
+	return runs(s.reader(), `WHERE uid = $1 ORDER BY occurrence DESC, created_at DESC LIMIT $2`, uid, limit)
+}
+
+// LastRun is the newest main run by (occurrence, revision).
+func (s *Store) LastRun(uid string) (Run, error) {
+	return run1(s.reader(), `WHERE uid = $1 ORDER BY occurrence DESC, revision DESC, created_at DESC LIMIT 1`, uid)
+}
+
+// LastSuccess is the newest run that succeeded.
+func (s *Store) LastSuccess(uid string) (Run, error) {
+	return run1(s.reader(), `WHERE uid = $1 AND state = 'succeeded' ORDER BY occurrence DESC, revision DESC, created_at DESC LIMIT 1`, uid)
+}
+
+const activeStates = `state IN ('queued', 'planning', 'provisioning', 'running', 'committing')`
+
+// ActiveRuns lists the runs that have not ended, in slot order: catch-up runs
+// by occurrence, then scheduled, then manual ones.
+func (s *Store) ActiveRuns() ([]Run, error) {
+	return runs(s.reader(), `WHERE `+activeStates+` ORDER BY CASE origin WHEN 'catch_up' THEN 0 WHEN 'schedule' THEN 1 ELSE 2 END, occurrence, created_at, id`)
+}
+
+// ActiveRun is the job's run that is queued or under way, oldest first.
+func (t *Tx) ActiveRun(uid string) (Run, error) {
+	return run1(t, `WHERE uid = $1 AND `+activeStates+` ORDER BY CASE state WHEN 'queued' THEN 1 ELSE 0 END, created_at LIMIT 1`, uid)
+}
+
+// RunningRun is the job's run that left the queue and has not ended.
+func (t *Tx) RunningRun(uid string) (Run, error) {
+	return run1(t, `WHERE uid = $1 AND state IN ('planning', 'provisioning', 'running', 'committing') LIMIT 1`, uid)
+}
+
+// UnfinishedOf lists a job's runs that have not ended.
+func (t *Tx) UnfinishedOf(uid string) ([]Run, error) {
+	return t.runsWhere(`uid = $1 AND `+activeStates, uid)
+}
+
+// ExpiredWithheld lists ended runs whose staging need not be kept longer.
+func (s *Store) ExpiredWithheld(now time.Time) ([]Run, error) {
+	return runs(s.reader(), `WHERE withheld_until > 0 AND withheld_until <= $1 AND NOT `+activeStates, nanos(now))
+}
+
+// InsertRun queues a run. Its id and the next free sequence of its (job,
+// occurrence, origin) are filled in.
+func (t *Tx) InsertRun(r Run, token, actor string) (Run, error) {
+	r.ID = "r" + strings.ToLower(rand.Text()[:12])
+	r.State, r.Version, r.Attempt, r.CreatedAt = api.RunQueued, 1, 1, t.Now
+	if err := t.row(`SELECT COALESCE(MAX(sequence), 0) + 1 FROM runs WHERE uid = $1 AND occurrence = $2 AND origin = $3`,
+		r.JobUID, nanos(r.Occurrence), r.Origin)(&r.Sequence); err != nil {
+		return Run{}, err
+	}
+	err := t.exec(`INSERT INTO runs (id, uid, job, generation, occurrence, origin, sequence, token, state, reason, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		r.ID, r.JobUID, r.Job, r.Generation, nanos(r.Occurrence), r.Origin, r.Sequence, token, r.State, r.Reason, nanos(r.CreatedAt))
+	if err != nil {
+		return Run{}, err
+	}
+	return r, t.Event(Event{UID: r.JobUID, Run: r.ID, Event: api.Event{Kind: "state", Actor: actor, To: string(api.RunQueued), Reason: string(r.Origin)}})
+}
+
+// RunChange is one transition of a run and what goes with it.
+type RunChange struct {
+	To      api.RunState
+	Actor   string
+	Reason  api.Reason
+	Message string // for people; kept in the row
+	Detail  string // for the event only
+	// Attempt, where above zero, starts that run attempt.
+	Attempt int64
+	// Withhold keeps the staging of an ended run until then.
+	Withhold time.Time
+	Intent   *Intent
+	Root     string
+	// Output and Revision are set when the run is published.
+	Output   string
+	Revision int64
+}
+
+// MoveRun makes one transition, guarded by the state and version that run was
+// read in; ErrFenced where the row has moved on. Whether the transition is
+// allowed is the caller's to know.
+func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
+	from := run.State
+	run.State, run.Reason, run.Message = c.To, c.Reason, c.Message
+	run.WithheldUntil = c.Withhold
+	run.Withheld = withheld(run.Run)
+	if c.Attempt > 0 {
+		run.Attempt = c.Attempt
+	}
+	if c.Intent != nil {
+		run.Intent = *c.Intent
+	}
+	if c.Root != "" {
+		run.Root = c.Root
+	}
+	if c.Revision > 0 {
+		run.Output, run.Revision = c.Output, c.Revision
+	}
+	if run.StartedAt.IsZero() && c.To != api.RunQueued {
+		run.StartedAt = t.Now
+	}
+	run.EndedAt = time.Time{}
+	final := ""
+	if c.To.Ended() {
+		run.EndedAt = t.Now
+		if err := account(t, &run); err != nil {
+			return Run{}, err
+		}
+		final = encode(frozen{run.Counts, run.MiniBatches, run.Requests})
+	}
+	err := t.one(`UPDATE runs SET state = $1, reason = $2, message = $3, version = version + 1, attempt = $4, withheld_until = $5,
+		intent = $6, revision = $7, output = $8, root = $9, counts = $10, started_at = $11, ended_at = $12
+		WHERE id = $13 AND state = $14 AND version = $15`,
+		run.State, run.Reason, run.Message, run.Attempt, nanos(run.WithheldUntil), encode(run.Intent), run.Revision, run.Output,
+		run.Root, final, nanos(run.StartedAt), nanos(run.EndedAt), run.ID, from, run.Version)
+	if err != nil {
+		return Run{}, err
+	}
+	run.Version++
+	detail := c.Detail
+	if detail == "" {
+		detail = c.Message
+	}
+	return run, t.Event(Event{UID: run.JobUID, Run: run.ID, Event: api.Event{
+		Kind: "state", Actor: c.Actor, From: string(from), To: string(c.To), Reason: string(c.Reason), Detail: detail}})
+}
+
+// ExplainQueued notes why a queued run waits; it is no transition.
+func (t *Tx) ExplainQueued(id string, reason api.Reason) error {
+	return t.exec(`UPDATE runs SET reason = $1 WHERE id = $2 AND state = 'queued'`, reason, id)
+}
+
+// ForgetStaging notes that nothing of an ended run is staged any more; its
+// accounting follows.
+func (t *Tx) ForgetStaging(run Run) error {
+	err := t.one(`UPDATE runs SET withheld_until = 0, version = version + 1 WHERE id = $1 AND version = $2`, run.ID, run.Version)
+	if err != nil {
+		return err
+	}
+	if err := t.CancelMiniBatches(run.ID); err != nil {
+		return err
+	}
+	if err := account(t, &run); err != nil {
+		return err
+	}
+	return t.exec(`UPDATE runs SET counts = $1 WHERE id = $2`, encode(frozen{run.Counts, run.MiniBatches, run.Requests}), run.ID)
+}
+
+// Event is an entry of a run's history, with the job it belongs to.
+type Event struct {
+	api.Event
+	UID string
+	Run string
+}
+
+// Event appends to the history; its instant is the transaction's.
+func (t *Tx) Event(e Event) error {
+	return t.exec(`INSERT INTO events (uid, run_id, at, kind, actor, "from", "to", reason, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		e.UID, e.Run, nanos(t.Now), e.Kind, e.Actor, e.From, e.To, e.Reason, e.Detail)
+}
+
+// Events lists a run's history, oldest first.
+func (s *Store) Events(run string) ([]api.Event, error) {
+	return list(s.reader(), func(rows *sql.Rows) (e api.Event, err error) {
+		err = rows.Scan(instant{&e.At}, &e.Kind, &e.Actor, &e.From, &e.To, &e.Reason, &e.Detail)
+		return e, err
+	}, `SELECT at, kind, actor, "from", "to", reason, detail FROM events WHERE run_id = $1 ORDER BY id`, run)
+}
+
+// Launch is a prediction server that was, or was going to be, started.
+type Launch struct {
+	ID        string
+	Run       string
+	Epoch     int64
+	PID       int
+	StartTime string // as the operating system tells it, to tell a reused pid
+}
+
+// InsertLaunch records the intent to start a prediction server.
+func (t *Tx) InsertLaunch(run, id string) error {
+	err := t.one(`UPDATE runs SET launches = launches + 1 WHERE id = $1`, run)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO launches (id, run_id, epoch, created_at) VALUES ($1, $2, $3, $4)`, id, run, t.w.epoch, nanos(t.Now))
+}
+
+// RecordLaunch notes the process that a launch became.
+func (t *Tx) RecordLaunch(id string, pid int, startTime string) error {
+	return t.one(`UPDATE launches SET pid = $1, start_time = $2 WHERE id = $3`, pid, startTime, id)
+}
+
+// EndLaunch notes how a prediction server ended.
+func (t *Tx) EndLaunch(id, outcome string) error {
+	return t.one(`UPDATE launches SET ended_at = $1, outcome = $2 WHERE id = $3`, nanos(t.Now), outcome, id)
+}
+
+// CloseOldLaunches marks the launches of earlier epochs as ended.
+func (t *Tx) CloseOldLaunches() error {
+	return t.exec(`UPDATE launches SET ended_at = $1, outcome = 'orphan reaped' WHERE ended_at = 0 AND epoch < $2`, nanos(t.Now), t.w.epoch)
+}
+
+// NewerRevision finds a run that published the same occurrence after run did.
+func (t *Tx) NewerRevision(run Run) (Run, error) {
+	return run1(t, `WHERE uid = $1 AND occurrence = $2 AND id <> $3 AND revision > $4 LIMIT 1`, run.JobUID, nanos(run.Occurrence), run.ID, run.Revision)
+}

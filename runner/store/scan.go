@@ -1,0 +1,99 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// querier is what both the writer's transaction and the readers offer.
+type querier interface {
+	rows(query string, args ...any) (*sql.Rows, error)
+}
+
+// readers answers queries outside the writer's transaction, on a snapshot.
+type readers struct{ db *sql.DB }
+
+func (r readers) rows(query string, args ...any) (*sql.Rows, error) {
+	return r.db.Query(query, args...)
+}
+
+func (s *Store) reader() readers { return readers{s.readDB} }
+
+// list reads all rows of a query through scan.
+func list[T any](q querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := q.rows(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
+	var all []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// first reads the first row of a query; no row is ErrNotFound.
+func first[T any](q querier, scan func(*sql.Rows) (T, error), query string, args ...any) (T, error) {
+	all, err := list(q, scan, query, args...)
+	if err == nil && len(all) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return all[0], nil
+}
+
+// nanos is an instant as it is stored; the zero time is 0.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// instant scans what nanos stored.
+type instant struct{ t *time.Time }
+
+func (i instant) Scan(value any) error {
+	n, ok := value.(int64)
+	if !ok {
+		return fmt.Errorf("scan an instant from %T", value)
+	}
+	*i.t = time.Time{}
+	if n != 0 {
+		*i.t = time.Unix(0, n).UTC()
+	}
+	return nil
+}
+
+// document scans a JSON column; an empty one leaves the target alone.
+type document struct{ target any }
+
+func (d document) Scan(value any) error {
+	text, ok := value.(string)
+	if !ok {
+		return fmt.Errorf("scan a document from %T", value)
+	}
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), d.target)
+}
+
+// encode writes a document; the types stored here always encode.
+func encode(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,155 @@
+package trigger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
+)
+
+// Status tells how a job is.
+func (t *Trigger) Status(_ context.Context, name string) (api.JobStatus, error) {
+	job, err := t.store.Job(name)
+	if errors.Is(err, store.ErrNotFound) {
+		return api.JobStatus{}, noJob(name)
+	}
+	if err != nil {
+		return api.JobStatus{}, fmt.Errorf("read job %s: %w", name, err)
+	}
+	standing, err := t.store.Standing(job.UID)
+	if err != nil {
+		return api.JobStatus{}, fmt.Errorf("read the status of job %s: %w", name, err)
+	}
+	return assess(job, *standing, t.now()), nil
+}
+
+// StatusAll tells how every job is, by name.
+func (t *Trigger) StatusAll(context.Context) ([]api.JobStatus, error) {
+	jobs, err := t.store.Jobs()
+	if err != nil {
+		return nil, fmt.Errorf("list jobs: %w", err)
+	}
+	standings, err := t.store.Standings()
+	if err != nil {
+		return nil, fmt.Errorf("read the status of all jobs: %w", err)
+	}
+	all := make([]api.JobStatus, 0, len(jobs))
+	for _, job := range jobs {
+		var standing store.Standing
+		if found := standings[job.UID]; found != nil {
+			standing = *found
+		}
+		all = append(all, assess(job, standing, t.now()))
+	}
+	return all, nil
+}
+
+// assess judges a job: healthy is that no clause fails. A run counts for its
+// job as long as it has not ended; one that ended must have succeeded.
+// Occurrences that were skipped have no run and are judged by the last one.
+// That the runner answers, the first clause, is for who asks to see.
+func assess(job store.Job, standing store.Standing, now time.Time) api.JobStatus {
+	spec, last := job.Spec.WithDefaults(), standing.Last
+	status := api.JobStatus{
+		Job: spec.Name, UID: job.UID, Generation: job.Generation, Paused: *spec.Paused, Reasons: []string{},
+		LastRun: wire(last), LastSuccess: wire(standing.Success), ActiveRun: wire(standing.Active), LastDecision: standing.Decision,
+	}
+	rule, err := ruleOf(spec.Schedule)
+	status.NextDueAt = nextDue(rule, job.Cursor)
+	zone := zoneOf(spec)
+
+	if last != nil && last.State.Ended() && last.State != api.RunSucceeded {
+		status.Reasons = append(status.Reasons, describe(last.Run, zone)+"; see batch-runner why "+last.ID)
+	}
+	if err != nil {
+		status.Reasons = append(status.Reasons, fmt.Sprintf("the schedule can't be read: %v", err))
+	}
+	if due := status.NextDueAt; !due.IsZero() && now.Sub(due) > grace(rule, due) {
+		status.Reasons = append(status.Reasons, "overdue since "+at(due, zone)+": the runner has not decided it; see batch-runner doctor")
+	}
+
+	status.Healthy = len(status.Reasons) == 0
+	switch {
+	case !status.Healthy:
+		status.Summary = status.Reasons[0]
+	case last != nil:
+		status.Summary = describe(last.Run, zone)
+	default:
+		status.Summary = "no run yet; " + outlook(status, zone)
+	}
+	return status
+}
+
+func wire(run *store.Run) *api.Run {
+	if run == nil {
+		return nil
+	}
+	return &run.Run
+}
+
+func outlook(s api.JobStatus, zone *time.Location) string {
+	switch {
+	case s.Paused:
+		return "paused"
+	case s.NextDueAt.IsZero():
+		return "manual runs only"
+	default:
+		return "next due " + at(s.NextDueAt, zone)
+	}
+}
+
+// describe is a run in one line: "succeeded 2026-11-21 02:00 Europe/Berlin: 150
+// of 150 records in 8 mini-batches".
+func describe(run api.Run, zone *time.Location) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", run.State, at(run.Occurrence, zone))
+	if run.Reason != "" {
+		fmt.Fprintf(&b, " (%s)", run.Reason)
+	}
+	if c := run.Counts; run.MiniBatches.Total > 0 || run.State == api.RunSucceeded {
+		fmt.Fprintf(&b, ": %s of %s in %s", api.Thousands(c.Committed+c.Staged),
+			counted(c.Planned, "record", "records"), counted(run.MiniBatches.Total, "mini-batch", "mini-batches"))
+		if c.DeadLettered > 0 {
+			fmt.Fprintf(&b, ", %s dead-lettered", api.Thousands(c.DeadLettered))
+		}
+		if c.GivenUp > 0 {
+			fmt.Fprintf(&b, ", %s given up", api.Thousands(c.GivenUp))
+		}
+	}
+	if run.State != api.RunSucceeded && run.Message != "" {
+		b.WriteString(": " + run.Message)
+	}
+	return b.String()
+}
+
+func counted(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return api.Thousands(n) + " " + many
+}
+
+// at writes an instant for people: in the job's zone, with seconds only where
+// there are some.
+func at(instant time.Time, zone *time.Location) string {
+	layout := "2006-01-02 15:04"
+	if instant.Second() != 0 {
+		layout += ":05"
+	}
+	return instant.In(zone).Format(layout) + " " + zone.String()
+}
+
+// zoneOf is the zone a job's people think in.
+func zoneOf(spec api.Job) *time.Location {
+	if spec.Schedule != nil {
+		if zone, err := schedule.LoadZone(spec.Schedule.TimeZone); err == nil {
+			return zone
+		}
+	}
+	return time.UTC
+}

@@ -1,0 +1,208 @@
+package trigger
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
+)
+
+// Condition says which state of a job a Put is meant for. The zero Condition
+// takes any.
+type Condition struct {
+	// IfNoneMatch refuses where the name is taken.
+	IfNoneMatch bool
+	// IfMatch, above zero, refuses any other generation.
+	IfMatch int64
+	// Key makes a Create repeatable: sent again with the key of the creation,
+	// it gets the creation's answer.
+	Key string
+}
+
+// Put declares a job. It answers with the job as stored and whether it was
+// created; a job that says the same as the stored one changes nothing. What the
+// request does wrong is an *api.Error; problems point into the spec.
+//
+// An edit of the schedule follows the cursor's law, in its own transaction:
+// every occurrence of the old rule that was due is decided, the cursor is set
+// to now, the new rule stored. So it never fires into the past and never
+// swallows what was due. Pausing and releasing decide what was due before in
+// the same way, since it was due under the old word. Other edits leave the
+// cursor alone.
+func (t *Trigger) Put(ctx context.Context, name string, body api.PutJob, cond Condition, actor string) (api.StoredJob, bool, error) {
+	rule, err := check(name, body)
+	if err != nil {
+		return api.StoredJob{}, false, err
+	}
+	p := put{body: body, cond: cond, actor: actor, rule: rule}
+	err = t.store.Write(ctx, func(tx *store.Tx) error {
+		current, err := tx.Job(name)
+		if errors.Is(err, store.ErrNotFound) {
+			return p.create(tx, name)
+		}
+		if err != nil {
+			return err
+		}
+		return p.update(tx, current)
+	})
+	if err != nil {
+		return api.StoredJob{}, false, err
+	}
+	t.lookAgain()
+	if p.queued {
+		t.wake()
+	}
+	return p.stored, p.created, nil
+}
+
+// put is one Put under way.
+type put struct {
+	body  api.PutJob
+	cond  Condition
+	actor string
+	rule  *schedule.Schedule // of the body
+
+	stored  api.StoredJob
+	created bool
+	queued  bool // a run was queued
+}
+
+// create stores a job under a free name, or takes up the history of the one
+// that was buried under it.
+func (p *put) create(tx *store.Tx, name string) error {
+	if p.cond.IfMatch > 0 {
+		return noJob(name)
+	}
+	job, err := tx.BuriedJob(name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	creation := store.Creation{Key: p.cond.Key, Resumed: err == nil}
+	p.declare(&job)
+	p.moveTo(&job, tx.Now)
+	if creation.Resumed {
+		job, err = tx.UpdateJob(job)
+	} else {
+		job, err = tx.InsertJob(job)
+	}
+	if err != nil {
+		return err
+	}
+	p.stored, p.created = job.StoredJob, true
+	p.stored.Resumed = creation.Resumed
+	if err := tx.KeepCreation(job.UID, creation); err != nil {
+		return err
+	}
+	what := "created"
+	if creation.Resumed {
+		what = "resumed"
+	}
+	return jobEvent(tx, job.UID, what, p.actor)
+}
+
+func (p *put) update(tx *store.Tx, job store.Job) error {
+	if p.cond.IfNoneMatch {
+		return p.createAgain(tx, job)
+	}
+	if err := ownedBy(job, p.body.Owner); err != nil {
+		return err
+	}
+	if p.body.Spec.Hash() == job.Hash && p.body.Owner == job.Owner && reflect.DeepEqual(p.body.Settings, job.Settings) {
+		p.stored = job.StoredJob // also for a stale If-Match: what it asks for is so
+		return nil
+	}
+	if err := matches(job, p.cond.IfMatch); err != nil {
+		return err
+	}
+	old, next := job.Spec.WithDefaults(), p.body.Spec.WithDefaults()
+	newRule := !sameRule(old.Schedule, next.Schedule)
+	if newRule || *old.Paused != *next.Paused {
+		var err error
+		job, p.queued, err = decideJob(tx, job)
+		// An old rule that can't be read has no occurrences; this edit may mend it.
+		if err != nil && !isCalendar(err) {
+			return err
+		}
+	}
+	p.declare(&job)
+	if newRule {
+		p.moveTo(&job, tx.Now)
+	}
+	job, err := tx.UpdateJob(job)
+	if err != nil {
+		return err
+	}
+	p.stored = job.StoredJob
+	return jobEvent(tx, job.UID, "updated", p.actor)
+}
+
+// createAgain answers a Create under a name that is taken.
+func (p *put) createAgain(tx *store.Tx, job store.Job) error {
+	creation, err := tx.Creation(job.UID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if p.cond.Key != "" && p.cond.Key == creation.Key {
+		p.stored = job.StoredJob
+		p.stored.Resumed = creation.Resumed
+		return nil
+	}
+	owner := ""
+	if job.Owner != "" {
+		owner = ", declared by " + job.Owner
+	}
+	taken := api.Errorf(api.CodeExists, "choose another name, or import the job to manage it here", "job %s exists%s", job.Spec.Name, owner)
+	taken.Pointer = "/name"
+	return taken
+}
+
+func (p *put) declare(job *store.Job) {
+	job.Spec, job.Settings, job.Owner = p.body.Spec, p.body.Settings, p.body.Owner
+}
+
+// moveTo sets the cursor under the new rule. It never goes back, not even when
+// the clock did: what is decided stays decided.
+func (p *put) moveTo(job *store.Job, now time.Time) {
+	if now.After(job.Cursor) {
+		job.Cursor = now
+	}
+	job.NextDueAt = nextDue(p.rule, job.Cursor)
+}
+
+func isCalendar(err error) bool {
+	_, ok := errors.AsType[*schedule.Error](err)
+	return ok
+}
+
+func noJob(name string) error {
+	return api.Errorf(api.CodeNotFound, "`batch-runner status` lists the jobs there are", "there is no job %q on this runner", name)
+}
+
+func ownedBy(job store.Job, owner string) error {
+	if job.Owner == "" || job.Owner == owner {
+		return nil
+	}
+	by := "nobody in particular"
+	if owner != "" {
+		by = owner
+	}
+	return api.Errorf(api.CodeOwner, "change it where it is declared, or set the provider's owner to "+job.Owner,
+		"job %s is declared by %s; this request is by %s", job.Spec.Name, job.Owner, by)
+}
+
+func matches(job store.Job, ifMatch int64) error {
+	if ifMatch <= 0 || ifMatch == job.Generation {
+		return nil
+	}
+	return api.Errorf(api.CodePrecondition, "read the job again (terraform plan) before changing it",
+		"job %s is at generation %d; this request was made for generation %d", job.Spec.Name, job.Generation, ifMatch)
+}
+
+// jobEvent notes who did what to a job.
+func jobEvent(tx *store.Tx, uid, what, actor string) error {
+	return tx.Event(store.Event{UID: uid, Event: api.Event{Kind: "job", Actor: actor, To: what}})
+}
