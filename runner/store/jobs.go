@@ -40,8 +40,13 @@ func (s *Store) Job(name string) (Job, error) { return jobByName(s.reader(), nam
 func (t *Tx) Job(name string) (Job, error) { return jobByName(t, name) }
 
 // JobByUID finds a job, buried or not.
-func (t *Tx) JobByUID(uid string) (Job, error) {
-	return first(t, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE uid = $1`, uid)
+func (s *Store) JobByUID(uid string) (Job, error) { return jobByUID(s.reader(), uid) }
+
+// JobByUID finds a job, buried or not.
+func (t *Tx) JobByUID(uid string) (Job, error) { return jobByUID(t, uid) }
+
+func jobByUID(q querier, uid string) (Job, error) {
+	return first(q, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE uid = $1`, uid)
 }
 
 // BuriedJob finds the job of that name that was buried last.

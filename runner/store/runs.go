@@ -14,9 +14,10 @@ type Run struct {
 	api.Run
 	// Version is the run's fence: each transition raises it.
 	Version int64
-	// Root is the folder that holds the run's staging, once it was planned.
-	Root   string
-	Intent Intent
+	// StagingUntil is how long the staged files of an ended run are kept; the
+	// zero time says that it has none.
+	StagingUntil time.Time
+	Intent       Intent
 }
 
 // Intent is what publishing will do, decided at the point of no return and
@@ -35,7 +36,7 @@ type Intent struct {
 }
 
 const runColumns = `id, uid, job, generation, occurrence, origin, sequence, state, reason, message, version, attempt,
-	withheld_until, intent, revision, output, root, counts, launches, created_at, started_at, ended_at,
+	staging_until, intent, revision, output, counts, launches, created_at, started_at, ended_at,
 	COALESCE((SELECT plan_hash FROM plans WHERE plans.run_id = runs.id), '')`
 
 // frozen is what a run's accounting was when it ended.
@@ -53,18 +54,22 @@ func scanRun(rows *sql.Rows) (Run, error) {
 		final frozen
 	)
 	err := rows.Scan(&r.ID, &r.JobUID, &r.Job, &r.Generation, instant{&r.Occurrence}, &r.Origin, &r.Sequence,
-		&r.State, &r.Reason, &r.Message, &r.Version, &r.Attempt, instant{&r.WithheldUntil}, document{&r.Intent},
-		&r.Revision, &r.Output, &r.Root, document{&final}, &r.Launches, instant{&r.CreatedAt}, instant{&r.StartedAt},
+		&r.State, &r.Reason, &r.Message, &r.Version, &r.Attempt, instant{&r.StagingUntil}, document{&r.Intent},
+		&r.Revision, &r.Output, document{&final}, &r.Launches, instant{&r.CreatedAt}, instant{&r.StartedAt},
 		instant{&r.EndedAt}, &r.PlanHash)
 	r.Counts, r.MiniBatches, r.Requests = final.Counts, final.MiniBatches, final.Requests
-	r.Withheld = withheld(r.Run)
+	r.markWithheld()
 	return r, err
 }
 
-// withheld tells a run whose results wait for retry or accept from one that
-// merely keeps its staging for retry.
-func withheld(r api.Run) bool {
-	return r.State == api.RunFailed && r.Reason == api.ReasonMaxFailed && !r.WithheldUntil.IsZero()
+// markWithheld tells a run whose results wait for retry or accept from one
+// that merely keeps its staging for retry.
+func (r *Run) markWithheld() {
+	r.Withheld = r.State == api.RunFailed && r.Reason == api.ReasonMaxFailed && !r.StagingUntil.IsZero()
+	r.WithheldUntil = time.Time{}
+	if r.Withheld {
+		r.WithheldUntil = r.StagingUntil
+	}
 }
 
 func runs(q querier, where string, args ...any) ([]Run, error) {
@@ -141,9 +146,9 @@ func (t *Tx) UnfinishedOf(uid string) ([]Run, error) {
 	return t.runsWhere(`uid = $1 AND `+activeStates, uid)
 }
 
-// ExpiredWithheld lists ended runs whose staging need not be kept longer.
-func (s *Store) ExpiredWithheld(now time.Time) ([]Run, error) {
-	return runs(s.reader(), `WHERE withheld_until > 0 AND withheld_until <= $1 AND NOT `+activeStates, nanos(now))
+// StagingToSweep lists ended runs whose staged files need not be kept longer.
+func (s *Store) StagingToSweep(now time.Time) ([]Run, error) {
+	return runs(s.reader(), `WHERE staging_until > 0 AND staging_until <= $1`, nanos(now))
 }
 
 // InsertRun queues a run. Its id and the next free sequence of its (job,
@@ -173,10 +178,10 @@ type RunChange struct {
 	Detail  string // for the event only
 	// Attempt, where above zero, starts that run attempt.
 	Attempt int64
-	// Withhold keeps the staging of an ended run until then.
-	Withhold time.Time
-	Intent   *Intent
-	Root     string
+	// KeepStaging is until when the staged files of an ended run are kept;
+	// the zero time has them swept at once.
+	KeepStaging time.Time
+	Intent      *Intent
 	// Output and Revision are set when the run is published.
 	Output   string
 	Revision int64
@@ -188,16 +193,11 @@ type RunChange struct {
 func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 	from := run.State
 	run.State, run.Reason, run.Message = c.To, c.Reason, c.Message
-	run.WithheldUntil = c.Withhold
-	run.Withheld = withheld(run.Run)
 	if c.Attempt > 0 {
 		run.Attempt = c.Attempt
 	}
 	if c.Intent != nil {
 		run.Intent = *c.Intent
-	}
-	if c.Root != "" {
-		run.Root = c.Root
 	}
 	if c.Revision > 0 {
 		run.Output, run.Revision = c.Output, c.Revision
@@ -205,20 +205,24 @@ func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 	if run.StartedAt.IsZero() && c.To != api.RunQueued {
 		run.StartedAt = t.Now
 	}
-	run.EndedAt = time.Time{}
+	run.EndedAt, run.StagingUntil = time.Time{}, time.Time{}
 	final := ""
 	if c.To.Ended() {
-		run.EndedAt = t.Now
+		run.EndedAt, run.StagingUntil = t.Now, c.KeepStaging
+		if c.KeepStaging.IsZero() {
+			run.StagingUntil = t.Now
+		}
 		if err := account(t, &run); err != nil {
 			return Run{}, err
 		}
 		final = encode(frozen{run.Counts, run.MiniBatches, run.Requests})
 	}
-	err := t.one(`UPDATE runs SET state = $1, reason = $2, message = $3, version = version + 1, attempt = $4, withheld_until = $5,
-		intent = $6, revision = $7, output = $8, root = $9, counts = $10, started_at = $11, ended_at = $12
-		WHERE id = $13 AND state = $14 AND version = $15`,
-		run.State, run.Reason, run.Message, run.Attempt, nanos(run.WithheldUntil), encode(run.Intent), run.Revision, run.Output,
-		run.Root, final, nanos(run.StartedAt), nanos(run.EndedAt), run.ID, from, run.Version)
+	run.markWithheld()
+	err := t.one(`UPDATE runs SET state = $1, reason = $2, message = $3, version = version + 1, attempt = $4, staging_until = $5,
+		intent = $6, revision = $7, output = $8, counts = $9, started_at = $10, ended_at = $11
+		WHERE id = $12 AND state = $13 AND version = $14`,
+		run.State, run.Reason, run.Message, run.Attempt, nanos(run.StagingUntil), encode(run.Intent), run.Revision, run.Output,
+		final, nanos(run.StartedAt), nanos(run.EndedAt), run.ID, from, run.Version)
 	if err != nil {
 		return Run{}, err
 	}
@@ -236,20 +240,26 @@ func (t *Tx) ExplainQueued(id string, reason api.Reason) error {
 	return t.exec(`UPDATE runs SET reason = $1 WHERE id = $2 AND state = 'queued'`, reason, id)
 }
 
-// ForgetStaging notes that nothing of an ended run is staged any more; its
-// accounting follows.
-func (t *Tx) ForgetStaging(run Run) error {
-	err := t.one(`UPDATE runs SET withheld_until = 0, version = version + 1 WHERE id = $1 AND version = $2`, run.ID, run.Version)
-	if err != nil {
-		return err
+// DropStaged gives up the staged results of an ended run, so that their files
+// may be removed: what is not committed is cancelled, and the accounting
+// follows.
+func (t *Tx) DropStaged(run Run) (Run, error) {
+	if err := t.one(`UPDATE runs SET version = version + 1 WHERE id = $1 AND version = $2`, run.ID, run.Version); err != nil {
+		return Run{}, err
 	}
+	run.Version++
 	if err := t.CancelMiniBatches(run.ID); err != nil {
-		return err
+		return Run{}, err
 	}
 	if err := account(t, &run); err != nil {
-		return err
+		return Run{}, err
 	}
-	return t.exec(`UPDATE runs SET counts = $1 WHERE id = $2`, encode(frozen{run.Counts, run.MiniBatches, run.Requests}), run.ID)
+	return run, t.exec(`UPDATE runs SET counts = $1 WHERE id = $2`, encode(frozen{run.Counts, run.MiniBatches, run.Requests}), run.ID)
+}
+
+// StagingSwept notes that an ended run has no staged files any more.
+func (t *Tx) StagingSwept(run Run) error {
+	return t.one(`UPDATE runs SET staging_until = 0, version = version + 1 WHERE id = $1 AND version = $2`, run.ID, run.Version)
 }
 
 // Event is an entry of a run's history, with the job it belongs to.

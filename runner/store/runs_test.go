@@ -68,7 +68,7 @@ func TestATransitionIsGuardedAndWritten(t *testing.T) {
 	c.advance(time.Minute)
 	started := c.now()
 	planning := made(t, s, func(tx *Tx) (Run, error) {
-		return tx.MoveRun(queued, RunChange{To: api.RunPlanning, Actor: "runner", Root: "/out", Detail: "slot 1"})
+		return tx.MoveRun(queued, RunChange{To: api.RunPlanning, Actor: "runner", Detail: "slot 1"})
 	})
 	before := dump(t, s)
 	doErr(t, s, ErrFenced, func(tx *Tx) error { _, err := tx.MoveRun(queued, RunChange{To: api.RunCancelled}); return err })
@@ -90,13 +90,13 @@ func TestATransitionIsGuardedAndWritten(t *testing.T) {
 	withheld := c.now().Add(time.Hour)
 	ended := made(t, s, func(tx *Tx) (Run, error) {
 		return tx.MoveRun(committing, RunChange{To: api.RunFailed, Actor: "runner", Reason: api.ReasonMaxFailed, Message: "too many failed",
-			Withhold: withheld, Output: "/out/a", Revision: 1, Attempt: 2})
+			KeepStaging: withheld, Output: "/out/a", Revision: 1, Attempt: 2})
 	})
 	got := must(s.Run(queued.ID))(t)
 	if !reflect.DeepEqual(got, ended) {
 		t.Errorf("stored is %+v\nwant %+v", got, ended)
 	}
-	if got.Version != 4 || got.Root != "/out" || !reflect.DeepEqual(got.Intent, intent) || !got.StartedAt.Equal(started) ||
+	if got.Version != 4 || !reflect.DeepEqual(got.Intent, intent) || !got.StartedAt.Equal(started) ||
 		!got.EndedAt.Equal(c.now()) || !got.Withheld || !got.WithheldUntil.Equal(withheld) || got.Revision != 1 || got.Attempt != 2 {
 		t.Errorf("got %+v", got)
 	}
@@ -202,20 +202,21 @@ func TestWithheldStagingIsForgottenWithItsAccounting(t *testing.T) {
 		return errors.Join(tx.Release(run, claimed[1], api.MiniBatchGivenUp, Failure{Class: api.ClassData}, true, time.Time{}), tx.ReleaseAll(run.ID))
 	})
 	run = made(t, s, func(tx *Tx) (Run, error) {
-		return tx.MoveRun(run, RunChange{To: api.RunFailed, Reason: api.ReasonMaxFailed, Withhold: c.now().Add(time.Hour)})
+		return tx.MoveRun(run, RunChange{To: api.RunFailed, Reason: api.ReasonMaxFailed, KeepStaging: c.now().Add(time.Hour)})
 	})
 	if want := (api.Counts{Planned: 30, DeadLettered: 1, Unfinished: 29, Staged: 9, GivenUp: 10}); run.Counts != want {
 		t.Errorf("withheld with %+v", run.Counts)
 	}
-	if got := must(s.ExpiredWithheld(c.now()))(t); len(got) != 0 {
+	if got := must(s.StagingToSweep(c.now()))(t); len(got) != 0 {
 		t.Errorf("expired at once: %v", got)
 	}
 	c.advance(time.Hour)
-	expired := must(s.ExpiredWithheld(c.now()))(t)
+	expired := must(s.StagingToSweep(c.now()))(t)
 	if len(expired) != 1 || expired[0].ID != run.ID {
 		t.Fatalf("expired: %v", expired)
 	}
-	do(t, s, func(tx *Tx) error { return tx.ForgetStaging(expired[0]) })
+	dropped := made(t, s, func(tx *Tx) (Run, error) { return tx.DropStaged(expired[0]) })
+	do(t, s, func(tx *Tx) error { return tx.StagingSwept(dropped) })
 	got := must(s.Run(run.ID))(t)
 	if want := (api.Counts{Planned: 30, Unfinished: 30}); got.Counts != want || got.Withheld || got.State != api.RunFailed || !got.EndedAt.Equal(run.EndedAt) {
 		t.Errorf("forgotten: %+v", got)
@@ -224,7 +225,8 @@ func TestWithheldStagingIsForgottenWithItsAccounting(t *testing.T) {
 		t.Errorf("mini-batches %+v, dead letters %v", got.MiniBatches, deadLetters(t, s, run))
 	}
 	before := dump(t, s)
-	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.ForgetStaging(run) })
+	doErr(t, s, ErrFenced, func(tx *Tx) error { _, err := tx.DropStaged(run); return err })
+	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.StagingSwept(run) })
 	if dump(t, s) != before {
 		t.Error("forgetting late changed something")
 	}
@@ -253,5 +255,23 @@ func TestLaunchesAreCountedAndClosed(t *testing.T) {
 	do(t, s, func(tx *Tx) error { return tx.CloseOldLaunches() })
 	if got := outcomes(); !reflect.DeepEqual(got, []string{"one stopped", "two orphan reaped"}) {
 		t.Errorf("in the next epoch: %q", got)
+	}
+}
+
+// A crash between the end of a run and the removal of its staged files leaves
+// a row that says so.
+func TestAnEndedRunIsSweptUntilItSaysSo(t *testing.T) {
+	s, c := open(t)
+	run := runningRun(t, s, newJob(t, s, "iris"), begin, 10)
+	run = made(t, s, func(tx *Tx) (Run, error) { return tx.MoveRun(run, RunChange{To: api.RunStopped}) })
+	if run.Withheld {
+		t.Error("a stopped run is withheld")
+	}
+	if got := must(s.StagingToSweep(c.now()))(t); len(got) != 1 || got[0].ID != run.ID {
+		t.Fatalf("to sweep: %v", got)
+	}
+	do(t, s, func(tx *Tx) error { return tx.StagingSwept(run) })
+	if got := must(s.StagingToSweep(c.now()))(t); len(got) != 0 {
+		t.Errorf("to sweep: %v", got)
 	}
 }

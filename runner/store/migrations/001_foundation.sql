@@ -55,11 +55,10 @@ CREATE TABLE runs (
   message        TEXT NOT NULL DEFAULT '',
   version        INTEGER NOT NULL DEFAULT 1, -- grows with each transition; the run's fence
   attempt        INTEGER NOT NULL DEFAULT 1, -- run attempt
-  withheld_until INTEGER NOT NULL DEFAULT 0,
+  staging_until  INTEGER NOT NULL DEFAULT 0, -- of an ended run: staged files may lie about, and are kept until then
   intent         TEXT NOT NULL DEFAULT '',   -- publish intent, from the point of no return on
   revision       INTEGER NOT NULL DEFAULT 0,
   output         TEXT NOT NULL DEFAULT '',
-  root           TEXT NOT NULL DEFAULT '',   -- where staging lies, once planned
   counts         TEXT NOT NULL DEFAULT '',   -- frozen when the run ends
   launches       INTEGER NOT NULL DEFAULT 0,
   created_at     INTEGER NOT NULL,
@@ -68,8 +67,8 @@ CREATE TABLE runs (
   UNIQUE (uid, occurrence, origin, sequence)
 ) STRICT;
 CREATE UNIQUE INDEX runs_by_token ON runs (uid, token) WHERE token <> '';
-CREATE INDEX runs_active ON runs (state) WHERE state IN ('queued', 'planning', 'provisioning', 'running', 'committing');
-CREATE INDEX runs_withheld ON runs (withheld_until) WHERE withheld_until > 0;
+CREATE INDEX runs_active ON runs (uid, state) WHERE state IN ('queued', 'planning', 'provisioning', 'running', 'committing');
+CREATE INDEX runs_staging ON runs (staging_until) WHERE staging_until > 0;
 
 CREATE TABLE plans (
   run_id           TEXT PRIMARY KEY,

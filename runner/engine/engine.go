@@ -1,0 +1,249 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/durable"
+	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
+	"github.com/batchpattern/terraform-provider-batch/runner/launch"
+	"github.com/batchpattern/terraform-provider-batch/runner/secret"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
+)
+
+// Options are what an Engine is made of; all but Transport are required.
+type Options struct {
+	Store   *store.Store
+	FS      durable.FS
+	Secrets *secret.Resolver
+	Log     *slog.Logger
+	Now     func() time.Time
+	// MaxConcurrentRuns is the number of slots.
+	MaxConcurrentRuns int
+	// Version of the runner, written into manifests.
+	Version string
+	// Transport replaces the connections to prediction servers in tests.
+	Transport http.RoundTripper
+}
+
+// Engine executes queued runs, each in a slot and a goroutine of its own.
+type Engine struct {
+	Options
+	wake chan struct{}
+
+	mu      sync.Mutex
+	started bool
+	running map[string]*execution // by run id
+	loop    sync.WaitGroup
+	// drain is closed when Stop begins: nothing new is started.
+	drain   chan struct{}
+	stopAll context.CancelCauseFunc
+	base    context.Context
+}
+
+var (
+	errDraining  = errors.New("the runner is draining")
+	errCancelled = errors.New("the run was cancelled")
+)
+
+// New makes an Engine that is not started.
+func New(o Options) *Engine {
+	return &Engine{Options: o, wake: make(chan struct{}, 1), running: map[string]*execution{}, drain: make(chan struct{})}
+}
+
+// Start reaps what an earlier process left behind and begins to work.
+func (e *Engine) Start(ctx context.Context) error {
+	if err := e.recover(ctx); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started {
+		return nil
+	}
+	e.started = true
+	e.base, e.stopAll = context.WithCancelCause(context.Background())
+	e.loop.Go(e.schedule)
+	e.Wake()
+	return nil
+}
+
+// Stop drains: nothing new is started, requests in flight may finish until
+// ctx ends, and what is unfinished can be resumed. It may be called twice, and
+// before Start.
+func (e *Engine) Stop(ctx context.Context) error {
+	e.mu.Lock()
+	started := e.started
+	select {
+	case <-e.drain:
+	default:
+		close(e.drain)
+	}
+	e.mu.Unlock()
+	failpoint.Here("drain.begin")
+	if !started {
+		return nil
+	}
+	stopped := make(chan struct{})
+	go func() {
+		e.loop.Wait()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+		e.stopAll(errDraining)
+		<-stopped
+	}
+	e.stopAll(errDraining)
+	return nil
+}
+
+// Wake makes the engine look at the queue; it never blocks.
+func (e *Engine) Wake() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// RunDir is where the runner keeps a run's own files.
+func (e *Engine) RunDir(run string) string {
+	return filepath.Join(e.Store.Dir(), "runs", run)
+}
+
+// LogPath is the log of a run's prediction servers.
+func (e *Engine) LogPath(run string) string {
+	return filepath.Join(e.RunDir(run), "server.log")
+}
+
+// recover ends what earlier epochs left: their prediction servers are killed,
+// whichever process now is their parent.
+func (e *Engine) recover(ctx context.Context) error {
+	reaped, err := launch.Reap(ctx, e.Store.RunnerID()+".", func(id string) bool { return e.launchEpoch(id) == e.Store.Epoch() })
+	if err != nil {
+		return err
+	}
+	if len(reaped) > 0 {
+		e.Log.Warn("stopped prediction servers that an earlier runner left behind", "pids", reaped)
+	}
+	return e.Store.Write(ctx, func(tx *store.Tx) error { return tx.CloseOldLaunches() })
+}
+
+// schedule gives free slots to queued runs until the engine stops.
+func (e *Engine) schedule() {
+	sweep := time.NewTicker(time.Minute)
+	defer sweep.Stop()
+	e.sweepEnded()
+	for {
+		select {
+		case <-e.drain:
+			return
+		case <-e.wake:
+		case <-sweep.C:
+			e.sweepEnded()
+		}
+		if err := e.fillSlots(); err != nil {
+			e.Log.Error("look at the queue", "error", err)
+			time.AfterFunc(storeRetry, e.Wake)
+		}
+	}
+}
+
+// fillSlots starts what may start, and notes why the rest waits.
+func (e *Engine) fillSlots() error {
+	active, err := e.Store.ActiveRuns()
+	if err != nil {
+		return err
+	}
+	waiting := e.startRunnable(active)
+	if len(waiting) == 0 {
+		return nil
+	}
+	return e.Store.Write(e.base, func(tx *store.Tx) error {
+		var errs []error
+		for id, reason := range waiting {
+			errs = append(errs, tx.ExplainQueued(id, reason))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// startRunnable starts what may start, in the order given, and gives the
+// reasons of the runs that wait for a reason they are not marked with yet.
+func (e *Engine) startRunnable(active []store.Run) map[string]api.Reason {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.draining() {
+		return nil
+	}
+	busy := map[string]bool{} // jobs with a run that left the queue
+	for _, run := range active {
+		busy[run.JobUID] = busy[run.JobUID] || run.State != api.RunQueued
+	}
+	for _, x := range e.running {
+		busy[x.uid] = true
+	}
+	waiting := map[string]api.Reason{}
+	for _, run := range active {
+		_, executing := e.running[run.ID]
+		reason := api.Reason("")
+		switch {
+		case executing:
+			continue
+		case run.State != api.RunQueued:
+			// Committing goes on; what lost its execution is queued again.
+		case busy[run.JobUID]:
+			reason = api.ReasonWaitingForTurn
+		case len(e.running) >= e.MaxConcurrentRuns:
+			reason = api.ReasonWaitingForSlot
+		}
+		switch {
+		case reason == "":
+			busy[run.JobUID] = true
+			e.start(run)
+		case reason != run.Reason:
+			waiting[run.ID] = reason
+		}
+	}
+	return waiting
+}
+
+// start executes a run in a goroutine of its own. The caller holds mu.
+func (e *Engine) start(run store.Run) {
+	ctx, cancel := context.WithCancelCause(e.base)
+	x := &execution{e: e, run: run, uid: run.JobUID, cancel: cancel, log: e.Log.With("job", run.Job, "run", run.ID)}
+	e.running[run.ID] = x
+	e.loop.Go(func() {
+		x.execute(ctx)
+		cancel(nil)
+		e.mu.Lock()
+		delete(e.running, run.ID)
+		e.mu.Unlock()
+		e.Wake()
+	})
+}
+
+// execution finds a run that is in a slot.
+func (e *Engine) execution(run string) (*execution, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x, ok := e.running[run]
+	return x, ok
+}
+
+// draining tells that Stop has begun.
+func (e *Engine) draining() bool {
+	select {
+	case <-e.drain:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
+	"github.com/batchpattern/terraform-provider-batch/runner/sink"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
+)
+
+// storeRetry is the pause after the store itself failed, before a run is
+// taken up again.
+const storeRetry = 10 * time.Second
+
+// execution is one run in a slot. Its fields belong to its goroutine; the
+// mini-batch workers read them only.
+type execution struct {
+	e      *Engine
+	log    *slog.Logger
+	cancel context.CancelCauseFunc
+	uid    string // of the job; what other goroutines may read
+
+	run      store.Run
+	job      api.Job // what is executed: the plan's frozen part, the job's current rest
+	occasion api.Occasion
+	plan     store.Plan
+	files    []source.File
+	out      *sink.Files
+	// resolving guards the plan's columns and request size, which the first
+	// answer fixes.
+	resolving sync.Mutex
+}
+
+// execute carries a run as far as it goes. Whatever stops it, the store says
+// where it stands and a later execution goes on from there.
+func (x *execution) execute(ctx context.Context) {
+	if x.run.State != api.RunQueued && x.run.State != api.RunCommitting {
+		x.requeue("taken up again")
+		return
+	}
+	x.log.Info("run starts", "state", x.run.State, "occurrence", x.run.Occurrence)
+	err := x.advance(ctx)
+	switch {
+	case err == nil:
+		x.log.Info("run ended", "state", x.run.State, "planned", x.run.Counts.Planned, "committed", x.run.Counts.Committed)
+	case errors.Is(err, store.ErrFenced), errors.Is(context.Cause(ctx), errCancelled):
+		x.abandon()
+	case errors.Is(err, errDraining), errors.Is(context.Cause(ctx), errDraining):
+		x.requeue("drained; goes on after the restart")
+	default:
+		x.fail(ctx, err)
+	}
+}
+
+// advance goes through the states of a run's life in order.
+func (x *execution) advance(ctx context.Context) error {
+	if x.run.State == api.RunQueued {
+		if err := x.begin(ctx); err != nil {
+			return err
+		}
+	}
+	if err := x.load(); err != nil {
+		return err
+	}
+	if x.run.State == api.RunCommitting {
+		return x.publish(ctx)
+	}
+	if x.plan.Run == "" {
+		if err := x.makePlan(ctx); err != nil {
+			return err
+		}
+	}
+	if err := x.out.Prepare(); err != nil {
+		return err
+	}
+	if x.draining() {
+		return errDraining
+	}
+	left, err := x.left(ctx)
+	if err != nil {
+		return err
+	}
+	if left {
+		if err := x.predictAll(ctx); err != nil {
+			return err
+		}
+	}
+	return x.commit(ctx)
+}
+
+func (x *execution) draining() bool { return x.e.draining() }
+
+// begin takes the run out of the queue. Slots and turns are checked once more
+// inside the transaction, and what this attempt is executed with is recorded.
+func (x *execution) begin(ctx context.Context) error {
+	return x.e.Store.Write(ctx, func(tx *store.Tx) error {
+		job, err := tx.JobByUID(x.run.JobUID)
+		if err != nil {
+			return err
+		}
+		if other, err := tx.RunningRun(x.run.JobUID); err == nil {
+			return fmt.Errorf("%w: run %s of the job is under way", store.ErrFenced, other.ID)
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err := tx.StartAttempt(x.run.ID, x.run.Attempt, job.Generation, job.Spec.ExecSpecHash()); err != nil {
+			return err
+		}
+		x.job = job.Spec.WithDefaults()
+		x.run.Generation = job.Generation
+		return x.move(tx, store.RunChange{To: api.RunPlanning, Actor: "runner"})
+	})
+}
+
+// load reads what the run is made of: the plan, if it is stored, and the job.
+func (x *execution) load() error {
+	plan, err := x.e.Store.Plan(x.run.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	planned := err == nil
+	if x.job.Name == "" { // not begun by this execution: committing, or being swept
+		job, err := x.e.Store.JobByUID(x.run.JobUID)
+		if err != nil {
+			return err
+		}
+		x.job = job.Spec.WithDefaults()
+	}
+	if planned {
+		x.plan = plan
+		x.job = x.job.WithPlanOf(plan.Spec)
+		if err := x.decodeFiles(); err != nil {
+			return err
+		}
+	}
+	zone := api.DefaultTimeZone
+	if x.job.Schedule != nil {
+		zone = x.job.Schedule.TimeZone
+	}
+	location, err := schedule.LoadZone(zone)
+	if err != nil {
+		return api.Fail(api.Reason(api.ClassConfig), "", err)
+	}
+	x.occasion = api.Occasion{Occurrence: x.run.Occurrence.In(location), Run: x.run.ID}
+	x.out, err = sink.Open(x.e.FS, *x.job.Output.Files, x.job.Name, x.run.JobUID, x.occasion)
+	return err
+}
+
+// left tells whether any mini-batch still wants to be predicted.
+func (x *execution) left(ctx context.Context) (left bool, err error) {
+	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {
+		run, err := tx.Count(x.run)
+		m := run.MiniBatches
+		left = m.Pending+m.Running+m.RetryWait > 0
+		return err
+	})
+	return left, err
+}
+
+// move makes one transition of this run inside a transaction. What a
+// transaction that fails later had put into x.run is read again by whoever
+// takes the run up next.
+func (x *execution) move(tx *store.Tx, c store.RunChange) error {
+	if !CanMove(x.run.State, c.To) {
+		return fmt.Errorf("run %s can't go from %s to %s", x.run.ID, x.run.State, c.To)
+	}
+	run, err := tx.MoveRun(x.run, c)
+	if err == nil {
+		x.run = run
+	}
+	return err
+}
+
+// fail ends a run that can't go on. A failure of the store itself, or of our
+// own code, is no verdict about the run: it is taken up again.
+func (x *execution) fail(ctx context.Context, cause error) {
+	failure, ok := errors.AsType[*api.Failure](cause)
+	if !ok {
+		x.log.Error("run interrupted", "error", cause)
+		x.pause(ctx)
+		x.requeue(cause.Error())
+		return
+	}
+	x.log.Error("run failed", "reason", failure.Reason, "error", failure)
+	err := x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		if err := tx.ReleaseAll(x.run.ID); err != nil {
+			return err
+		}
+		counted, err := tx.Run(x.run.ID)
+		if err != nil || counted.State.Ended() {
+			return err
+		}
+		x.run = counted
+		change := store.RunChange{To: api.RunFailed, Actor: "runner", Reason: failure.Reason, Message: failure.Error()}
+		if counted.Counts.Staged > 0 {
+			change.KeepStaging = tx.Now.Add(x.job.KeepWithheld.Value())
+		}
+		return x.move(tx, change)
+	})
+	if err != nil {
+		x.log.Error("record that the run failed", "error", err)
+		x.pause(ctx)
+		return
+	}
+	if !x.run.StagingUntil.After(x.run.EndedAt) {
+		x.sweep()
+	}
+}
+
+// requeue gives the slot back and leaves the run to a later execution. A
+// committing run stays committing.
+func (x *execution) requeue(why string) {
+	err := x.e.Store.Write(context.Background(), func(tx *store.Tx) error {
+		run, err := tx.Run(x.run.ID)
+		if err != nil || run.State == api.RunQueued || !CanMove(run.State, api.RunQueued) || run.State.Ended() {
+			return err
+		}
+		x.run = run
+		if err := tx.ReleaseAll(run.ID); err != nil {
+			return err
+		}
+		return x.move(tx, store.RunChange{To: api.RunQueued, Actor: "runner", Detail: why})
+	})
+	if err != nil {
+		x.log.Error("put the run back into the queue", "error", err)
+	}
+}
+
+// abandon ends the execution of a run that was cancelled meanwhile.
+func (x *execution) abandon() {
+	run, err := x.e.Store.Run(x.run.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		x.log.Error("read the run", "error", err)
+		return
+	}
+	if err == nil {
+		x.run = run
+	}
+	if err != nil || run.State == api.RunCancelled { // not found: purged
+		x.sweep()
+	}
+	x.log.Info("run left", "state", run.State)
+}
+
+// sweep removes the staging of a run that has ended. What goes wrong costs
+// disk, not data: the row says that there is something left to remove.
+func (x *execution) sweep() {
+	if x.out == nil {
+		return
+	}
+	if err := x.out.Sweep(); err != nil {
+		x.log.Warn("remove staging", "error", err)
+		return
+	}
+	err := x.e.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.StagingSwept(x.run) })
+	if err != nil && !errors.Is(err, store.ErrFenced) { // fenced: purged, or queued again meanwhile
+		x.log.Warn("note that staging is removed", "error", err)
+	}
+}
+
+// pause waits before another try at something that the machine refused.
+func (x *execution) pause(ctx context.Context) {
+	timer := time.NewTimer(storeRetry)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-x.e.drain:
+	}
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+func TestAnEndedRunMovesOnlyByRetryOrAccept(t *testing.T) {
+	for from, targets := range runTransitions {
+		for _, to := range targets {
+			if from.Ended() && to != api.RunQueued && to != api.RunCommitting {
+				t.Errorf("%s → %s: an ended run moves by itself", from, to)
+			}
+		}
+	}
+	if len(runTransitions[api.RunSucceeded]) != 0 {
+		t.Error("a succeeded run moves on")
+	}
+}
+
+func TestNothingButPublishingFollowsThePointOfNoReturn(t *testing.T) {
+	for to := range runTransitions {
+		allowed := to == api.RunSucceeded || to == api.RunIncomplete || to == api.RunFailed
+		if CanMove(api.RunCommitting, to) != allowed {
+			t.Errorf("committing → %s is %v", to, !allowed)
+		}
+	}
+}
+
+func TestEveryActiveStateLeadsToAnEnd(t *testing.T) {
+	for from := range runTransitions {
+		reached := map[api.RunState]bool{from: true}
+		for queue := []api.RunState{from}; len(queue) > 0; queue = queue[1:] {
+			for _, to := range runTransitions[queue[0]] {
+				if !reached[to] {
+					reached[to] = true
+					queue = append(queue, to)
+				}
+			}
+		}
+		if !reached[api.RunSucceeded] {
+			t.Errorf("%s can never succeed", from)
+		}
+	}
+}
+
+func TestACommittedMiniBatchStays(t *testing.T) {
+	for to := range miniBatchTransitions {
+		if CanMoveMiniBatch(api.MiniBatchCommitted, to) {
+			t.Errorf("committed → %s", to)
+		}
+		if to != api.MiniBatchStaged && CanMoveMiniBatch(to, api.MiniBatchCommitted) {
+			t.Errorf("%s → committed skips staging", to)
+		}
+	}
+}
+
+// Whatever fails, the mini-batch moves along its machine, no attempt is used
+// for what is nobody's fault, and attempts run out.
+func TestAfterFailure(t *testing.T) {
+	classes := []api.Class{api.ClassConfig, api.ClassData, api.ClassThrottled, api.ClassTransient, api.ClassServerLost, api.ClassInputChanged, api.ClassStorage}
+	now := time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(t *rapid.T) {
+		attempts := rapid.Int64Range(1, 6).Draw(t, "attempts")
+		backoff := []time.Duration{time.Second, time.Minute}[:rapid.IntRange(1, 2).Draw(t, "backoffs")]
+		used, since := int64(0), time.Time{}
+		for clock := now; ; {
+			end := attemptEnd{
+				Class:      rapid.SampledFrom(classes).Draw(t, "class"),
+				RetryAfter: time.Duration(rapid.Int64Range(0, int64(3*time.Hour)).Draw(t, "retry after")),
+				Used:       used, WaitingSince: since,
+			}
+			next := afterFailure(end, attempts, backoff, clock)
+			if !CanMoveMiniBatch(api.MiniBatchRunning, next.To) {
+				t.Fatalf("%s leads from running to %s", end.Class, next.To)
+			}
+			if next.Wait < 0 || next.Wait > waitLimit || next.To == api.MiniBatchRetryWait && next.Wait == 0 {
+				t.Fatalf("%s waits %s", end.Class, next.Wait)
+			}
+			blameless := end.Class == api.ClassThrottled || end.Class == api.ClassServerLost || end.Class == api.ClassStorage
+			if blameless && next.UsesAttempt {
+				t.Fatalf("%s uses an attempt", end.Class)
+			}
+			if next.FailRun != (end.Class == api.ClassConfig || end.Class == api.ClassInputChanged) {
+				t.Fatalf("%s fails the run: %v", end.Class, next.FailRun)
+			}
+			if end.Class == api.ClassData && next.To != api.MiniBatchGivenUp {
+				t.Fatalf("data leads to %s", next.To)
+			}
+			if next.To == api.MiniBatchGivenUp || next.FailRun {
+				return
+			}
+			switch {
+			case next.UsesAttempt:
+				used, since = used+1, time.Time{}
+			case since.IsZero() && next.To == api.MiniBatchRetryWait:
+				since = clock
+			}
+			if used >= attempts {
+				t.Fatalf("%d attempts are used of %d and it goes on", used, attempts)
+			}
+			clock = clock.Add(next.Wait)
+			if end.Class == api.ClassServerLost && rapid.Bool().Draw(t, "stop") {
+				return
+			}
+		}
+	})
+}
+
+// The colour of a run follows from its counts alone.
+func TestJudge(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string) int64 { return rapid.Int64Range(0, 1000).Draw(t, name) }
+		c := api.Counts{Committed: draw("committed"), DeadLettered: draw("dead"), Staged: draw("staged"), GivenUp: draw("given up")}
+		c.Unfinished = c.Staged + c.GivenUp
+		c.Planned = c.Committed + c.DeadLettered + c.Unfinished
+		text := rapid.SampledFrom([]string{"0", "1%", "50%", "100%", "10"}).Draw(t, "max_failed")
+		max, err := api.ParseThreshold(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed, end := c.DeadLettered+c.GivenUp, judge(c, text, max)
+		switch {
+		case failed > max.Allows(c.Planned):
+			if end.State != api.RunFailed || end.Reason != api.ReasonMaxFailed {
+				t.Fatalf("%+v under %s is %+v", c, text, end)
+			}
+		case c.Planned > 0 && c.Staged+c.Committed == 0:
+			if end.State != api.RunFailed {
+				t.Fatalf("%+v predicted nothing and is %+v", c, end)
+			}
+		case failed == 0 && end.State != api.RunSucceeded, failed > 0 && end.State != api.RunIncomplete:
+			t.Fatalf("%+v under %s is %+v", c, text, end)
+		}
+	})
+}
