@@ -175,13 +175,15 @@ func TestWithDefaultsChangesNothingThatIsSet(t *testing.T) {
 
 func TestSummaryShowsWhatIsInForce(t *testing.T) {
 	job := minimalJob()
-	want := "manual runs only · 10,000 rows a mini-batch, 8 in flight · 128 rows a request, 60s each · partial: failed mini-batches 4× · withheld above 1%"
+	want := "manual runs only · 10,000 rows a mini-batch, 8 in flight · 128 rows a request as matrix, 60s each · " +
+		"partial: failed mini-batches 4× after 10s, 1m, 5m · withheld above 1% for 7d · empty input: fail"
 	if got := job.Summary(); got != want {
 		t.Errorf("minimal:\n%s\nwant\n%s", got, want)
 	}
 	job = fullJob()
 	job.Schedule.Every = ""
-	want = "paused · 0 2 * * * Europe/Berlin · 20 rows a mini-batch, 4 in flight · 10 rows a request, 5s each · partial: failed mini-batches 2× · withheld above 3%"
+	want = "paused · 0 2 * * * Europe/Berlin · 20 rows a mini-batch, 4 in flight · 10 rows a request as columns, 5s each · " +
+		"partial: failed mini-batches 2× after 1s, 1m · withheld above 3% for 2d · empty input: skip · server starts within 1m · keeps id, a"
 	if got := job.Summary(); got != want {
 		t.Errorf("full:\n%s\nwant\n%s", got, want)
 	}

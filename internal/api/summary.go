@@ -14,9 +14,16 @@ func (j Job) Summary() string {
 	parts := []string{
 		j.Schedule.summary(),
 		fmt.Sprintf("%s rows a mini-batch, %s in flight", Thousands(*j.MiniBatch.Rows), Thousands(*j.Parallelism)),
-		fmt.Sprintf("%s rows a request, %s each", Thousands(*j.Predict.RowsPerRequest), j.Predict.RequestTimeout),
-		fmt.Sprintf("%s: failed mini-batches %d×", j.Retry.Policy, *j.Retry.Attempts),
-		"withheld above " + j.MaxFailed,
+		fmt.Sprintf("%s rows a request as %s, %s each", Thousands(*j.Predict.RowsPerRequest), j.Predict.Features.As, j.Predict.RequestTimeout),
+		fmt.Sprintf("%s: failed mini-batches %d× after %s", j.Retry.Policy, *j.Retry.Attempts, join(j.Retry.Backoff)),
+		fmt.Sprintf("withheld above %s for %s", j.MaxFailed, j.KeepWithheld),
+		"empty input: " + j.Input.OnEmpty,
+	}
+	if j.Predict.Server != nil {
+		parts = append(parts, "server starts within "+string(j.Predict.Server.StartTimeout))
+	}
+	if len(j.Output.Keep) > 0 {
+		parts = append(parts, "keeps "+join(j.Output.Keep))
 	}
 	if *j.Paused {
 		parts = append([]string{"paused"}, parts...)
@@ -33,6 +40,14 @@ func (s *Schedule) summary() string {
 	default:
 		return s.Cron + " " + s.TimeZone
 	}
+}
+
+func join[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, word := range words {
+		texts[i] = string(word)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // Thousands writes a number with separators: 10,000.

@@ -101,6 +101,12 @@ func (t *Tx) UpdateJob(j Job) (Job, error) {
 	return j, t.keepGeneration(j)
 }
 
+// RespellJob stores another spelling of a job's specification, whose canonical
+// hash is the same: no new generation.
+func (t *Tx) RespellJob(j Job) error {
+	return t.one(`UPDATE jobs SET spec = $1 WHERE uid = $2 AND generation = $3 AND hash = $4`, encode(j.Spec), j.UID, j.Generation, j.Spec.Hash())
+}
+
 func (t *Tx) keepGeneration(j Job) error {
 	return t.exec(`INSERT INTO job_generations (uid, generation, spec, owner, at) VALUES ($1, $2, $3, $4, $5)`,
 		j.UID, j.Generation, encode(j.Spec), j.Owner, nanos(t.Now))

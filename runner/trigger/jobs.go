@@ -112,8 +112,11 @@ func (p *put) update(tx *store.Tx, job store.Job) error {
 		return err
 	}
 	if p.body.Spec.Hash() == job.Hash && p.body.Owner == job.Owner && reflect.DeepEqual(p.body.Settings, job.Settings) {
-		p.stored = job.StoredJob // also for a stale If-Match: what it asks for is so
-		return nil
+		// Also for a stale If-Match: what it asks for is so. Another spelling of
+		// the same job is echoed from now on, but is no new generation.
+		job.Spec = p.body.Spec
+		p.stored = job.StoredJob
+		return tx.RespellJob(job)
 	}
 	if err := matches(job, p.cond.IfMatch); err != nil {
 		return err

@@ -99,7 +99,7 @@ func TestPutConditions(t *testing.T) {
 	refused(t, err, api.CodeExists)
 
 	same, created, err := put(func(b *api.PutJob) { b.Spec.Schedule = every("60m") }, Condition{})
-	if err != nil || created || same.Generation != 1 || same.Spec.Schedule.Every != "1h" {
+	if err != nil || created || same.Generation != 1 || same.Spec.Schedule.Every != "60m" {
 		t.Errorf("another spelling gave %+v, %v, %v", same, created, err)
 	}
 	_, _, err = put(func(b *api.PutJob) { b.Owner = "stack-b" }, Condition{})
