@@ -40,13 +40,20 @@ func TestKillAtEachFailpoint(t *testing.T) {
 			staged := w.staged()
 			sentBefore := w.sent()
 
+			if failpoint == "publish.row" {
+				// The run has ended: it is there whole, and the next start
+				// removes what it had staged.
+				assertSameTree(t, want, w.tree(), ".batch")
+				w.job.Name, w.job.Input.OnEmpty, w.job.Input.Files.URI = "other", api.OnEmptySkip, w.emptyInput()
+				w.job.Output.Files = &api.OutputFiles{URI: filepath.Join(w.dir, "other")}
+			}
 			start := time.Now()
 			output, err = w.predict("")
 			if err != nil {
 				t.Fatalf("the same command again: %v\n%s", err, output)
 			}
 			t.Logf("%d records staged before the kill; done %s after the restart", len(staged), time.Since(start).Round(time.Millisecond))
-			assertSameTree(t, want, w.tree())
+			assertSameTree(t, want, w.tree(), "")
 			sent := w.sent()
 			if len(sent) != 150 {
 				t.Errorf("%d records were sent, want 150", len(sent))
@@ -79,7 +86,7 @@ func TestKillTheServerInTheMiddle(t *testing.T) {
 	if output, err := w.predict(""); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	assertSameTree(t, reference.tree(), w.tree())
+	assertSameTree(t, reference.tree(), w.tree(), "")
 	if left := w.orphans(); len(left) > 0 {
 		t.Errorf("prediction servers are left: %v", left)
 	}
@@ -110,7 +117,9 @@ func (w *world) staged() []string {
 	return records
 }
 
-func assertSameTree(t *testing.T, want, got map[string]string) {
+// assertSameTree compares two output trees, file by file; what lies below a
+// folder named except is passed over.
+func assertSameTree(t *testing.T, want, got map[string]string, except string) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if got[name] != want[name] {
@@ -118,10 +127,8 @@ func assertSameTree(t *testing.T, want, got map[string]string) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
-		if _, ok := want[name]; !ok && !strings.HasPrefix(name, ".batch"+string(filepath.Separator)) {
+		if _, ok := want[name]; !ok && (except == "" || !strings.HasPrefix(name, except)) {
 			t.Errorf("%s is not in the undisturbed run's output", name)
-		} else if !ok {
-			t.Errorf("staging is left behind: %s", name)
 		}
 	}
 }

@@ -150,6 +150,14 @@ func (w *world) assertReached(failpoint, output string, err error) {
 	}
 }
 
+// emptyInput is an input without a record.
+func (w *world) emptyInput() string {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "empty.csv")
+	w.must(os.WriteFile(path, []byte("id,a,b\n"), 0o644))
+	return path
+}
+
 // sent counts how often each record was sent in main requests.
 func (w *world) sent() map[string]int {
 	w.t.Helper()
