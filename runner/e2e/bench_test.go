@@ -106,9 +106,9 @@ func predict(b *testing.B, job api.Job, dir string) (api.Run, *os.ProcessState, 
 	if err != nil {
 		b.Fatalf("%v\n%s\n%s", err, out.String(), messages.String())
 	}
-	var run api.Run
-	must(b, json.Unmarshal(out.Bytes(), &run))
-	return run, cmd.ProcessState, wall
+	var why api.Why
+	must(b, json.Unmarshal(out.Bytes(), &why))
+	return why.Run, cmd.ProcessState, wall
 }
 
 // What a run costs beside its predictions: a server launched and stopped,
