@@ -13,8 +13,10 @@ if ! command -v "$TF" >/dev/null; then
   exit 1
 fi
 
-# dev_overrides take the provider from build/: no init, no lock file.
+# The configuration is applied from a copy, so that its state lies in build/ too.
+# dev_overrides take the provider from there: no init, no lock file.
 mkdir -p "$demo"
+cp "$here/main.tf" "$here/iris.csv" "$demo/"
 cat > "$demo/cli.tfrc" <<RC
 provider_installation {
   dev_overrides {
@@ -23,19 +25,20 @@ provider_installation {
   direct {}
 }
 RC
-export TF_CLI_CONFIG_FILE=$demo/cli.tfrc TF_DATA_DIR=$demo/terraform TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
+export TF_CLI_CONFIG_FILE=$demo/cli.tfrc TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
 export BATCH_ALLOW_EPHEMERAL_HOST=1 # a demo may run in CI or a container
 
 terraform_() {
   local command=$1
   shift
-  # The warning about dev_overrides is true and of no use here.
-  "$TF" "-chdir=$here" "$command" -state="$demo/terraform.tfstate" -input=false -compact-warnings "$@"
+  [ -t 1 ] || set -- "$@" -no-color
+  # The warning about dev_overrides is true and of no use here: compact.
+  "$TF" "-chdir=$demo" "$command" -auto-approve -input=false -compact-warnings "$@"
 }
 
 case ${1:?apply or destroy} in
 apply)
-  terraform_ apply -auto-approve
+  terraform_ apply
   runner=$build/batch-runner
   export BATCH_ENDPOINT=unix://$demo/runner/runner.sock
   echo
@@ -54,7 +57,7 @@ Stop the runner and remove what it made:  make demo-destroy
 TXT
   ;;
 destroy)
-  if [ -f "$demo/terraform.tfstate" ]; then terraform_ destroy -auto-approve; fi
+  if [ -f "$demo/terraform.tfstate" ]; then terraform_ destroy; fi
   rm -rf "$demo"
   ;;
 esac

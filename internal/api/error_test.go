@@ -15,7 +15,7 @@ func TestAnErrorReadsAsPathMessageAndRemedy(t *testing.T) {
 		"job iris is unknown":                                     Errorf(CodeNotFound, "", "job %s is unknown", "iris"),
 		"job iris exists; import it":                              Errorf(CodeExists, "import it", "job iris exists"),
 		"retry.backoff[1] is empty":                               {Pointer: "/retry/backoff/1", Message: "is empty"},
-		"job is not valid\n  name is empty; set it\n  a.b is odd": Invalid("job", []Error{{Pointer: "/name", Message: "is empty", Hint: "set it"}, {Pointer: "/a/b", Message: "is odd"}}).(*Error),
+		"job is not valid\n  name is empty; set it\n  a.b is odd": {Code: CodeInvalid, Message: "job is not valid", Problems: []Error{{Pointer: "/name", Message: "is empty", Hint: "set it"}, {Pointer: "/a/b", Message: "is odd"}}},
 	} {
 		if got := e.Error(); got != want {
 			t.Errorf("%q\nwant %q", got, want)

@@ -2,6 +2,7 @@ package format_test
 
 import (
 	"encoding/csv"
+	"errors"
 	"io"
 	"reflect"
 	"slices"
@@ -93,7 +94,7 @@ func TestAFailingInputIsNoEndOfFile(t *testing.T) {
 	if _, err := reader.Read(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reader.Read(); err != io.ErrUnexpectedEOF {
+	if _, err := reader.Read(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("error is %v", err)
 	}
 }

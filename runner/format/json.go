@@ -62,7 +62,8 @@ func skipContainer(data []byte, i, depth int) (int, bool) {
 	if i = skipSpace(data, i+1); i < len(data) && data[i] == last {
 		return i + 1, true
 	}
-	for ok := true; ; i = skipSpace(data, i+1) {
+	for ; ; i = skipSpace(data, i+1) {
+		var ok bool
 		if object {
 			if i, ok = skipString(data, i); !ok {
 				return i, false

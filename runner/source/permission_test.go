@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"io/fs"
 	"strings"
 	"syscall"
@@ -17,7 +18,7 @@ func TestARefusalNamesFileAndRemedy(t *testing.T) {
 		"while planning": unreadable("/in/a.csv", refused),
 		"while running":  File{Path: "/in/a.csv"}.unreachable("open", refused),
 	} {
-		failure, ok := err.(*api.Failure)
+		failure, ok := errors.AsType[*api.Failure](err)
 		if !ok || failure.Reason != "config" || strings.Count(err.Error(), "/in/a.csv") != 1 ||
 			!strings.HasSuffix(err.Error(), "permission denied; let the runner's user read it") {
 			t.Errorf("%s: %v", name, err)

@@ -1,0 +1,99 @@
+package acceptance
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// job is an HCL job with some of its attributes replaced; an empty value
+// leaves one out.
+func job(name string, replaced map[string]string) string {
+	attributes := map[string]string{
+		"name":    `"` + name + `"`,
+		"input":   `{ files = { uri = "/in/*.csv" } }`,
+		"predict": `{ protocol = "oip_v2", model = { name = "iris" }, features = { columns = ["a"] }, endpoint = { url = "http://127.0.0.1:9" } }`,
+		"output":  `{ files = { uri = "/out/dt={date}" } }`,
+	}
+	for attribute, value := range replaced {
+		attributes[attribute] = value
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "resource \"batch_prediction_job\" %q {\n", name)
+	for attribute, value := range attributes {
+		if value != "" {
+			fmt.Fprintf(&b, "  %s = %s\n", attribute, value)
+		}
+	}
+	return b.String() + "}\n"
+}
+
+// Terraform drops keys it does not know inside an object: so every object has
+// something that is missed when it is misspelt.
+func TestWhatIsMisspeltOrMalformedIsAnErrorBeforeAnythingIsDone(t *testing.T) {
+	predict := func(object string) map[string]string { return map[string]string{"predict": object} }
+	one := func(attribute, value string) map[string]string { return map[string]string{attribute: value} }
+	const rest = `protocol = "oip_v2", model = { name = "iris" }, features = { columns = ["a"] }`
+	tests := []struct {
+		replaced map[string]string
+		texts    []string
+	}{
+		{one("schedule", `{ corn = "0 2 * * *" }`), []string{"schedule: one of cron, every is required"}},
+		{one("schedule", `{ cron = "0 25 * * *" }`), []string{`schedule.cron "0 25 * * *": hour 25 is not in 0–23`}},
+		{one("schedule", `{ cron = "@daily", time_zone = "Europe/Berln" }`), []string{`schedule.time_zone "Europe/Berln"`}},
+		{one("input", `{ file = { uri = "/in" } }`), []string{`attribute "input"`, `"files" is required`}},
+		{one("input", `{ files = { url = "/in" } }`), []string{`attribute "input"`, `"uri" is required`}},
+		{one("input", `{ files = { uri = "in/*.csv" } }`), []string{`input.files.uri "in/*.csv" is not absolute`, `abspath("in/*.csv")`}},
+		{one("mini_batch", `{ row = 10 }`), []string{`attribute "mini_batch"`, `"rows" is required`}},
+		{predict(`{ protcol = "oip_v2", model = { name = "iris" }, features = { columns = ["a"] }, endpoint = { url = "http://h" } }`), []string{`attribute "predict"`, `"protocol" is required`}},
+		{predict(`{ ` + strings.Replace(rest, "name =", "nam =", 1) + `, endpoint = { url = "http://h" } }`), []string{`attribute "predict"`, `"name" is required`}},
+		{predict(`{ ` + strings.Replace(rest, "columns", "colums", 1) + `, endpoint = { url = "http://h" } }`), []string{`attribute "predict"`, `"columns" is required`}},
+		{predict(`{ ` + rest + `, sever = { command = ["x"] } }`), []string{"predict: one of endpoint, server is required"}},
+		{predict(`{ ` + rest + `, server = { comand = ["x"] } }`), []string{`attribute "predict"`, `"command" is required`}},
+		{predict(`{ ` + rest + `, server = { command = ["x", "{prot}"] } }`), []string{"predict.server.command[1]", "{prot}"}},
+		{predict(`{ ` + rest + `, server = { command = ["x"], secret_env = { A = { secrte = "a" } } } }`), []string{"predict.server.secret_env.A: one of env, file, secret is required"}},
+		{predict(`{ ` + rest + `, endpoint = { uri = "http://h" } }`), []string{`attribute "predict"`, `"url" is required`}},
+		{one("output", `{ files = { uri = "/out/{dat}" } }`), []string{"output.files.uri", "{dat}"}},
+		{one("retry", `{ polcy = "partial" }`), []string{`attribute "retry"`, `"policy" is required`}},
+		{one("on_destroy", `{ prge = true }`), []string{`attribute "on_destroy"`, `"purge" is required`}},
+		{one("runner", `{ id = "x", endpont = "unix:///r" }`), []string{`attribute "runner"`, `"endpoint" is required`}},
+		{one("keep_withheld", `"10"`), []string{`keep_withheld "10" is not a duration`}},
+		{one("max_failed", `"many"`), []string{`max_failed "many" is neither`}},
+		{one("parallelism", `1.5`), []string{"parallelism"}},
+		{one("paralelism", `2`), []string{`"paralelism"`}},
+		{one("name", `"../churn"`), []string{`name "../churn" is not a job name`}},
+	}
+	w := newWorkspace(t)
+	w.write("")
+	for i, test := range tests {
+		w.writeTo(fmt.Sprintf("case_%d.tf", i), job(fmt.Sprintf("case-%d", i), test.replaced))
+	}
+	w.writeTo("runner.tf", `resource "batch_runner" "typo" { local = { servce = "process" } }`)
+
+	var result struct {
+		Diagnostics []struct {
+			Severity, Summary, Detail string
+			Range                     struct{ Filename string }
+		}
+	}
+	output, _ := w.try("validate", "-json")
+	w.decode(output, &result)
+	found := map[string]string{}
+	for _, d := range result.Diagnostics {
+		found[d.Range.Filename] += d.Summary + " " + d.Detail + "\n"
+	}
+	for i, test := range tests {
+		has(t, found[fmt.Sprintf("case_%d.tf", i)], test.texts...)
+	}
+	has(t, found["runner.tf"], `"local"`, `"service" is required`)
+}
+
+func TestAMisspeltOptionalKeyLeavesItsDefaultInTheSummary(t *testing.T) {
+	w := newWorkspace(t)
+	w.write(job("typo", map[string]string{"retry": `{ policy = "partial", atempts = 9 }`}))
+	changes, _ := w.plan()
+	if len(changes) != 1 {
+		t.Fatalf("the plan changes %s", addresses(changes))
+	}
+	has(t, fmt.Sprint(changes[0].Change.After["summary"]), "failed mini-batches 4×")
+}

@@ -1,0 +1,108 @@
+package provider
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+func predictSchema() schema.Attribute {
+	return schema.SingleNestedAttribute{
+		Required: true, MarkdownDescription: "Who predicts, and how to talk to it: exactly one of `server` and `endpoint`.",
+		Attributes: map[string]schema.Attribute{
+			"protocol": schema.StringAttribute{
+				Required: true,
+				MarkdownDescription: fmt.Sprintf("What the prediction server speaks: `%s` (Open Inference Protocol: KServe, MLServer, Triton, …) or `%s` (TensorFlow Serving's REST API).",
+					api.ProtocolOIPv2, api.ProtocolTFv1),
+			},
+			"model": schema.SingleNestedAttribute{
+				Required: true, MarkdownDescription: "The model on the server.",
+				Attributes: map[string]schema.Attribute{
+					"name":    schema.StringAttribute{Required: true, MarkdownDescription: "Its name."},
+					"version": schema.StringAttribute{Optional: true, MarkdownDescription: "Its version. Default: the one the server takes."},
+				},
+			},
+			"features": featuresSchema(),
+			"outputs": schema.MapAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Columns of the result: name to output of the model, with an index where one value of it is wanted (`predict_proba[1]`). Default: every output under its own name.",
+			},
+			"rows_per_request": schema.Int64Attribute{
+				Optional:            true,
+				MarkdownDescription: fmt.Sprintf("Records in one request, 1 to 100,000. Default: `%d`.", api.DefaultRowsPerRequest),
+			},
+			"request_timeout": schema.StringAttribute{
+				Optional: true, CustomType: durationText,
+				MarkdownDescription: fmt.Sprintf("How long one request may take: %s. Default: `%s`.", durationForm, api.DefaultRequestTimeout),
+			},
+			"server": serverSchema(),
+			"endpoint": schema.SingleNestedAttribute{
+				Optional: true, MarkdownDescription: "A prediction server that runs already.",
+				Attributes: map[string]schema.Attribute{
+					"url": schema.StringAttribute{Required: true, MarkdownDescription: "Its address: `http://host:port` or `https://host:port`, with a base path if it has one."},
+				},
+			},
+		},
+	}
+}
+
+func featuresSchema() schema.Attribute {
+	return schema.SingleNestedAttribute{
+		Required: true, MarkdownDescription: "What is sent of each record.",
+		Attributes: map[string]schema.Attribute{
+			"columns": schema.ListAttribute{
+				Required: true, ElementType: types.StringType,
+				MarkdownDescription: "Input columns, in the model's order.",
+			},
+			"as": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: fmt.Sprintf("Shape: `%s` is one tensor of all columns, `%s` one tensor for each (`%s`: objects). Default: `%s`.",
+					api.AsMatrix, api.AsColumns, api.ProtocolTFv1, api.DefaultAs),
+			},
+			"name": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: fmt.Sprintf("Name of the matrix's tensor, with `%s` only. Default: what the server's metadata says, else `input-0`.", api.ProtocolOIPv2),
+			},
+			"datatype": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: fmt.Sprintf("Datatype of the tensors like `FP32`, with `%s` only. Default: what the server's metadata says, else `FP64`.", api.ProtocolOIPv2),
+			},
+		},
+	}
+}
+
+func serverSchema() schema.Attribute {
+	return schema.SingleNestedAttribute{
+		Optional: true, MarkdownDescription: "A prediction server that the runner launches for each run, and stops with it.",
+		Attributes: map[string]schema.Attribute{
+			"command": schema.ListAttribute{
+				Required: true, ElementType: types.StringType,
+				MarkdownDescription: "Program and arguments, without a shell. `{port}`, `{model_name}` and `{model_version}` are replaced; the port is in the environment variable `PORT` too.",
+			},
+			"working_dir": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Absolute path of the folder to start it in. Default: the runner's.",
+			},
+			"env": schema.MapAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Environment variables, with the placeholders of `command`, beside `PATH`, `HOME`, `LANG`, `TZ` and `PORT`. Default: none.",
+			},
+			"secret_env": schema.MapNestedAttribute{
+				Optional:            true,
+				MarkdownDescription: "Environment variables whose values are secrets, read by the runner when it launches the server. Default: none.",
+				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+					"secret": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of a file in the runner's `secrets_dir`. Exactly one of `secret`, `file` and `env`."},
+					"file":   schema.StringAttribute{Optional: true, MarkdownDescription: "Absolute path of a file on the runner's host."},
+					"env":    schema.StringAttribute{Optional: true, MarkdownDescription: "Name of a variable in the runner's `environment_file`."},
+				}},
+			},
+			"start_timeout": schema.StringAttribute{
+				Optional: true, CustomType: durationText,
+				MarkdownDescription: fmt.Sprintf("How long the server may show no sign of life until its model is ready: %s. Default: `%s`.", durationForm, api.DefaultStartTimeout),
+			},
+		},
+	}
+}

@@ -1,0 +1,168 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+type diagnostics = diag.Diagnostics
+
+// valueFirst matches findings that continue a path with its value or a verb;
+// the others are sentences of their own and follow a colon.
+var valueFirst = regexp.MustCompile(`^("|-?[0-9]|is |are |goes |names |cannot |was )`)
+
+// diagnose turns one finding, whoever made it, into what Terraform shows.
+// Terraform shows no line inside an object: so the finding attaches to the
+// top-level attribute, whose whole expression is then printed, and its summary
+// begins with the dotted path.
+func diagnose(finding api.Error) diag.Diagnostic {
+	pointer := strings.TrimPrefix(finding.Pointer, "/settings")
+	if strings.HasPrefix(pointer, "/spec/") {
+		pointer = strings.TrimPrefix(pointer, "/spec")
+	}
+	dotted := api.DottedPath(pointer)
+	if dotted == "" {
+		return diag.NewErrorDiagnostic(finding.Message, finding.Hint)
+	}
+	summary := dotted + " " + finding.Message
+	if !valueFirst.MatchString(finding.Message) {
+		summary = dotted + ": " + finding.Message
+	}
+	top, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
+	return diag.NewAttributeErrorDiagnostic(path.Root(top), summary, finding.Hint)
+}
+
+// explain turns the error of something that was tried into what Terraform
+// shows: the findings of an invalid document each on its own, everything else
+// after what was tried.
+func explain(tried string, err error) diagnostics {
+	var all diagnostics
+	e, ok := errors.AsType[*api.Error](err)
+	if !ok {
+		all.AddError("cannot "+tried, err.Error())
+		return all
+	}
+	for _, problem := range e.Problems {
+		all.Append(diagnose(problem))
+	}
+	if len(e.Problems) == 0 && e.Pointer != "" {
+		all.Append(diagnose(*e))
+	}
+	switch {
+	case len(all) > 0:
+	case err.Error() == e.Error():
+		all.AddError("cannot "+tried, sentence(e))
+	default: // with a story around it
+		all.AddError("cannot "+tried, err.Error())
+	}
+	return all
+}
+
+// sentence is an error's message and remedy as text.
+func sentence(e *api.Error) string {
+	text := strings.ToUpper(e.Message[:min(1, len(e.Message))]) + e.Message[min(1, len(e.Message)):] + "."
+	if e.Hint != "" {
+		text += "\n\n" + strings.ToUpper(e.Hint[:1]) + e.Hint[1:] + "."
+	}
+	return text
+}
+
+// certain keeps the findings that the values not yet known can't change: none
+// about such a value, about an object that holds one, or beside one, because a
+// rule may join neighbours.
+func certain(findings []api.Error, unknown []string) []api.Error {
+	var kept []api.Error
+	for _, finding := range findings {
+		doubtful := false
+		for _, u := range unknown {
+			parent, _ := splitPointer(finding.Pointer)
+			beside, _ := splitPointer(u)
+			doubtful = doubtful || within(u, finding.Pointer) || within(finding.Pointer, u) || parent != "" && parent == beside
+		}
+		if !doubtful {
+			kept = append(kept, finding)
+		}
+	}
+	return kept
+}
+
+func within(pointer, ancestor string) bool {
+	return pointer == ancestor || strings.HasPrefix(pointer, ancestor+"/")
+}
+
+func splitPointer(pointer string) (parent, last string) {
+	i := strings.LastIndexByte(pointer, '/')
+	if i < 0 {
+		return "", pointer
+	}
+	return pointer[:i], pointer[i+1:]
+}
+
+// pointerOf is a framework path as a JSON pointer.
+func pointerOf(p path.Path) string {
+	pointer := ""
+	for _, step := range p.Steps() {
+		switch s := step.(type) {
+		case path.PathStepAttributeName:
+			pointer = appendPointer(pointer, string(s))
+		case path.PathStepElementKeyString:
+			pointer = appendPointer(pointer, string(s))
+		case path.PathStepElementKeyInt:
+			pointer = appendPointer(pointer, fmt.Sprint(int64(s)))
+		}
+	}
+	return pointer
+}
+
+func appendPointer(base, token string) string {
+	return base + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(token)
+}
+
+// findings collects what is wrong with an object that package api does not
+// know.
+type findings []api.Error
+
+func (f *findings) add(pointer, format string, args ...any) {
+	*f = append(*f, api.Error{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+}
+
+// check adds an error that continues a sentence beginning with the value.
+func (f *findings) check(pointer, value string, err error) {
+	if err != nil {
+		f.add(pointer, "%q %v", value, err)
+	}
+}
+
+func (f *findings) absolute(pointer, path string) {
+	if path != "" && !filepath.IsAbs(path) {
+		f.add(pointer, `%q is not absolute; write abspath(%q)`, path, path)
+	}
+}
+
+func (f *findings) word(pointer, value string, known ...string) {
+	if value != "" && !slices.Contains(known, value) {
+		f.add(pointer, "%q is not one of %s", value, strings.Join(known, ", "))
+	}
+}
+
+// report shows the findings that hold whatever the unknown values become, and
+// each empty value that nothing was said about.
+func (f *findings) report(diags *diagnostics, unknown, empty []string) {
+	for _, pointer := range empty {
+		if !slices.ContainsFunc(*f, func(e api.Error) bool { return e.Pointer == pointer }) {
+			f.add(pointer, "is empty; give it a value, or remove it")
+		}
+	}
+	for _, finding := range certain(*f, unknown) {
+		diags.Append(diagnose(finding))
+	}
+}

@@ -1,0 +1,154 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/internal/client"
+)
+
+var (
+	_ datasource.DataSource              = (*jobStatusDataSource)(nil)
+	_ datasource.DataSourceWithConfigure = (*jobStatusDataSource)(nil)
+)
+
+// jobStatusDataSource is the data source batch_prediction_job_status.
+type jobStatusDataSource struct{ session *session }
+
+// statusConfig is what is asked for.
+type statusConfig struct {
+	Job    string     `json:"job"`
+	Runner *runnerRef `json:"runner,omitzero"`
+}
+
+func newJobStatusDataSource() datasource.DataSource { return &jobStatusDataSource{} }
+
+func (d *jobStatusDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_prediction_job_status"
+}
+
+func (d *jobStatusDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+	if s, ok := req.ProviderData.(*session); ok {
+		d.session = s
+	}
+}
+
+func (d *jobStatusDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "How a job is: made for a `check` block on `healthy`. A runner that can't be reached is an answer, not an error. Instants are RFC 3339 in UTC.",
+		Attributes: map[string]schema.Attribute{
+			"job": schema.StringAttribute{Required: true, MarkdownDescription: "Name of the job."},
+			"runner": schema.SingleNestedAttribute{
+				Optional: true, MarkdownDescription: "Runner that keeps the job; give it a whole `batch_runner`. Default: the runner at the provider's `endpoint`.",
+				Attributes: map[string]schema.Attribute{
+					"id":       schema.StringAttribute{Required: true, MarkdownDescription: "Id of the runner; another runner at the same endpoint counts as unreachable."},
+					"endpoint": schema.StringAttribute{Required: true, MarkdownDescription: "Where the runner is reached."},
+				},
+			},
+			"reachable":    computedBool("Whether the runner answered."),
+			"exists":       computedBool("Whether it has the job; null where it did not answer."),
+			"healthy":      computedBool("Whether all is well: the runner answered, the newest due run succeeded or runs in time, and nothing is overdue. A job that was never due is healthy."),
+			"summary":      computedString("The first reason why the job is not healthy, or how the last run went."),
+			"reasons":      schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Every reason why the job is not healthy."},
+			"paused":       computedBool("Whether the job is declared as paused."),
+			"next_due_at":  computedString("When the job is due next; null where it never is by itself."),
+			"last_run":     runSchema("The newest run, by occurrence and revision; null where there is none."),
+			"last_success": runSchema("The newest run that succeeded; null where there is none."),
+			"active_run":   runSchema("The run that goes on now; null where there is none."),
+			"last_decision": schema.SingleNestedAttribute{
+				Computed: true, MarkdownDescription: "What was decided about the newest occurrences; null where nothing was.",
+				Attributes: map[string]schema.Attribute{
+					"verdict": computedString("`run`, `skipped` or `missed`."),
+					"reason":  computedString("Why: `due`, `catch_up`, `overlap`, `paused` or `outage`."),
+					"first":   computedString("The first occurrence it is about."),
+					"last":    computedString("The last occurrence it is about."),
+					"count":   computedInt("How many occurrences it is about."),
+					"run":     computedString("Id of the run; null where none was made."),
+				},
+			},
+		},
+	}
+}
+
+// runSchema is that of a run; its names are those of api.Run.
+func runSchema(description string) schema.Attribute {
+	return schema.SingleNestedAttribute{
+		Computed: true, MarkdownDescription: description,
+		Attributes: map[string]schema.Attribute{
+			"id":         computedString("Id of the run."),
+			"occurrence": computedString("The due time it stands for."),
+			"origin":     computedString("What asked for it: `schedule`, `catch_up` or `manual`."),
+			"attempt":    computedInt("How many times its plan was begun, counting from 1."),
+			"state":      computedString("`queued`, `planning`, `provisioning`, `running`, `committing`, `succeeded`, `incomplete`, `failed`, `cancelled` or `stopped`."),
+			"reason":     computedString("Why it ended other than succeeded, or why it waits; null where there is none."),
+			"message":    computedString("What happened, in a sentence; null where there is nothing to say."),
+			"withheld":   computedBool("Whether its results are held back because too many records failed."),
+			"counts": schema.SingleNestedAttribute{
+				Computed: true, MarkdownDescription: "Its records: `planned` is the sum of `committed`, `dead_lettered` and `unfinished`.",
+				Attributes: map[string]schema.Attribute{
+					"planned":       computedInt("Records in its input."),
+					"committed":     computedInt("Records whose predictions are published."),
+					"dead_lettered": computedInt("Records given up because of their data."),
+					"unfinished":    computedInt("Records without an outcome yet."),
+				},
+			},
+			"mini_batches": schema.SingleNestedAttribute{
+				Computed: true, MarkdownDescription: "Its mini-batches.",
+				Attributes: map[string]schema.Attribute{
+					"total":     computedInt("All of them."),
+					"committed": computedInt("Those that are published."),
+					"given_up":  computedInt("Those that could not be predicted."),
+				},
+			},
+			"revision":   computedInt("Revision of the published folder, counting from 1; null where nothing was published."),
+			"output":     computedString("The published folder; null where nothing was published."),
+			"created_at": computedString("When it was queued."),
+			"started_at": computedString("When it began; null before."),
+			"ended_at":   computedString("When it ended; null before."),
+		},
+	}
+}
+
+func (d *jobStatusDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var config statusConfig
+	if _, _, err := read(req.Config.Raw, &config, "job", "runner"); err != nil {
+		resp.Diagnostics.AddError("cannot read the status's configuration", err.Error())
+		return
+	}
+	var status api.JobStatus
+	c, err := d.client(config)
+	if err == nil {
+		status, err = c.Status(ctx, config.Job)
+	}
+	answer := map[string]any{"reachable": true, "healthy": false}
+	switch {
+	case err == nil:
+		answer["exists"] = true
+	case api.CodeOf(err) == api.CodeNotFound:
+		answer["exists"] = false
+		status.Summary = "the runner has no job " + config.Job
+		status.Reasons = []string{status.Summary}
+	case client.IsUnreachable(err):
+		answer["reachable"] = false
+		status.Summary = err.Error()
+		status.Reasons = []string{status.Summary}
+	default:
+		resp.Diagnostics.Append(explain("read the status of job "+config.Job, err)...)
+		return
+	}
+	resp.State.Raw, err = shapeStatus(ctx, resp.State.Schema, config, status, answer)
+	if err != nil {
+		resp.Diagnostics.AddError("cannot write the status of job "+config.Job, err.Error())
+	}
+}
+
+func (d *jobStatusDataSource) client(config statusConfig) (*client.Client, error) {
+	if config.Runner == nil {
+		return d.session.client("", "")
+	}
+	return d.session.client(config.Runner.Endpoint, config.Runner.ID)
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# make docs: docs/ from the provider's schema and the examples,
+# without a network.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scratch=build/docs
+rm -rf "$scratch"
+mkdir -p "$scratch"
+cat > "$scratch/cli.tfrc" <<RC
+provider_installation {
+  dev_overrides {
+    "batchpattern/batch" = "$PWD/build"
+  }
+  direct {}
+}
+RC
+cat > "$scratch/main.tf" <<'TF'
+terraform {
+  required_providers {
+    batch = { source = "batchpattern/batch" }
+  }
+}
+TF
+# The generator looks the provider up by its short name.
+CHECKPOINT_DISABLE=1 TF_CLI_CONFIG_FILE=$scratch/cli.tfrc terraform "-chdir=$scratch" providers schema -json |
+  sed 's#"registry.terraform.io/batchpattern/batch"#"batch"#' > "$scratch/schema.json"
+build/tools/tfplugindocs generate --provider-name batch --rendered-provider-name Batch --providers-schema "$scratch/schema.json"
