@@ -25,3 +25,11 @@ TF
 CHECKPOINT_DISABLE=1 TF_CLI_CONFIG_FILE=$scratch/cli.tfrc terraform "-chdir=$scratch" providers schema -json |
   sed 's#"registry.terraform.io/batchpattern/batch"#"batch"#' > "$scratch/schema.json"
 build/tools/tfplugindocs generate --provider-name batch --rendered-provider-name Batch --providers-schema "$scratch/schema.json"
+
+# The quickstart's HCL in the README is the quickstart's.
+awk '
+  /<!-- quickstart/ { print; print "```hcl"; while ((getline line < "examples/quickstart/main.tf") > 0) print line; print "```"; skip = 1; next }
+  /<!-- end -->/ { skip = 0 }
+  !skip { print }
+' README.md > "$scratch/README.md"
+cp "$scratch/README.md" README.md
