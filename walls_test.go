@@ -21,8 +21,6 @@ var walls = map[string][]string{
 	"internal/client":    {"internal/api", "internal/retryhttp"},
 	"internal/install":   {"internal/api", "internal/client"},
 	"internal/provider":  {"internal/api", "internal/schedule", "internal/client", "internal/install"},
-	// It writes the provider's schema for the documentation.
-	"internal/provider/schemagen": {"internal/provider"},
 
 	"runner/failpoint":           {},
 	"runner/durable":             {},
@@ -31,10 +29,11 @@ var walls = map[string][]string{
 	"runner/source":              {"internal/api", "runner/format"},
 	"runner/split":               {"internal/api", "runner/format", "runner/source"},
 	"runner/sink":                {"internal/api", "runner/format", "runner/durable", "runner/failpoint"},
+	"runner/sink/sinktest":       {"runner/sink"},
 	"runner/secret":              {"internal/api"},
 	"runner/launch":              {"internal/api", "runner/secret"},
 	"runner/predict":             {"internal/api", "internal/retryhttp", "runner/format"},
-	"runner/predict/predicttest": {},
+	"runner/predict/predicttest": {"internal/retryhttp"},
 	"runner/store":               {"internal/api"},
 	"runner/trigger":             {"internal/api", "internal/schedule", "runner/store", "runner/failpoint"},
 	"runner/engine": {"internal/api", "internal/schedule", "runner/durable", "runner/failpoint", "runner/format", "runner/launch",
