@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+// outcome is the exit code that a run's end means.
+func outcome(run api.Run) exit {
+	switch run.State {
+	case api.RunSucceeded:
+		return exitDone
+	case api.RunIncomplete:
+		return exitIncomplete
+	}
+	return exitFailed
+}
+
+// end says how a run ended, and why where it did not succeed.
+func (p *printer) end(why api.Why, zone *time.Location) {
+	p.line("%s", headline(why.Run, zone))
+	if why.Run.Output != "" {
+		p.line("output: %s", why.Run.Output)
+	}
+	if why.Run.State != api.RunSucceeded {
+		p.line("cause: %s", why.Cause)
+		p.errors(why)
+	}
+}
+
+// errors shows a run's most frequent errors and some dead letters.
+func (p *printer) errors(why api.Why) {
+	if len(why.Errors) > 0 {
+		p.line("most frequent errors:")
+	}
+	for _, e := range why.Errors {
+		p.line("  %s: %s", e.Class, e.Error)
+		p.line("    %s in %s%s", counted(e.Records, "record"), counted(e.MiniBatches, "mini-batch"), prefixed("; one request held ", e.Example))
+	}
+	if len(why.DeadLetters) > 0 {
+		p.line("dead letters, for example:")
+	}
+	for _, d := range why.DeadLetters {
+		p.line("  %s:%d %s: %s", d.Source.File, d.Source.Line, d.Class, d.Error)
+	}
+}
+
+func (p *printer) next(commands []string) {
+	if len(commands) > 0 {
+		p.line("next:")
+	}
+	p.commands(commands)
+}
+
+func (p *printer) commands(commands []string) {
+	for _, command := range commands {
+		p.line("  %s", command)
+	}
+}
+
+// headline is a run in one line.
+func headline(run api.Run, zone *time.Location) string {
+	text := fmt.Sprintf("run %s of %s for %s: %s", run.ID, run.Job, at(run.Occurrence, zone), state(run))
+	if run.MiniBatches.Total > 0 || run.State == api.RunSucceeded {
+		text += ", " + accounting(run)
+	}
+	if !run.StartedAt.IsZero() && !run.EndedAt.IsZero() {
+		text += ", " + took(run.EndedAt.Sub(run.StartedAt))
+	}
+	return text
+}
+
+func state(run api.Run) string {
+	if run.Reason == "" {
+		return string(run.State)
+	}
+	return fmt.Sprintf("%s (%s)", run.State, run.Reason)
+}
+
+// accounting is where the planned records of a run are.
+func accounting(run api.Run) string {
+	c := run.Counts
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s of %s committed in %s", api.Thousands(c.Committed), counted(c.Planned, "record"), counted(run.MiniBatches.Total, "mini-batch"))
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{c.DeadLettered, "dead-lettered"}, {c.Staged, "staged"}, {c.GivenUp, "given up"}, {c.Unfinished - c.Staged - c.GivenUp, "not predicted"}} {
+		if part.n > 0 {
+			fmt.Fprintf(&b, ", %s %s", api.Thousands(part.n), part.what)
+		}
+	}
+	return b.String()
+}

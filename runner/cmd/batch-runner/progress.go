@@ -1,0 +1,131 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+)
+
+const (
+	barWidth = 24
+	// plainStep is how much of a run passes between two plain lines.
+	plainStep = 10 // percent
+)
+
+// progress shows a run under way: one line that is drawn over on a terminal,
+// and otherwise a line for each state and each tenth of the records.
+type progress struct {
+	out   *printer
+	zone  *time.Location
+	draws bool
+	width int
+
+	mu     sync.Mutex // the log writes too
+	state  api.RunState
+	reason api.Reason
+	step   int64
+	drawn  bool // a line stands there without its end
+}
+
+func (a *app) newProgress(zone *time.Location) *progress {
+	return &progress{out: a.err(), zone: zone, draws: a.draws, width: cmp.Or(a.width, 80)}
+}
+
+// begin names the run.
+func (p *progress) begin(run api.Run, resumed bool) {
+	what := "started"
+	if resumed {
+		what = "goes on where it was left"
+	}
+	p.out.line("run %s of %s for %s %s", run.ID, run.Job, at(run.Occurrence, p.zone), what)
+}
+
+// show shows how far the run is.
+func (p *progress) show(run api.Run) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if run.State.Ended() {
+		return // what ended it is told by whoever waited
+	}
+	if p.draws {
+		line := []rune(bar(run) + " " + stage(run))
+		// A line that wraps can't be drawn over.
+		p.out.text("\r\x1b[K" + string(line[:min(len(line), p.width-1)]))
+		p.drawn = true
+		return
+	}
+	step := percent(run) / plainStep
+	if run.State == p.state && run.Reason == p.reason && (run.State != api.RunRunning || step == p.step) {
+		return
+	}
+	p.state, p.reason, p.step = run.State, run.Reason, step
+	p.out.line("  %s", stage(run))
+}
+
+// end leaves the terminal as other output expects it.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+}
+
+// Write lets a log go between the lines.
+func (p *progress) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	return p.out.w.Write(text)
+}
+
+func (p *progress) clear() {
+	if p.drawn {
+		p.out.text("\r\x1b[K")
+		p.drawn = false
+	}
+}
+
+// stage is a run's state in words.
+func stage(run api.Run) string {
+	switch {
+	case run.State == api.RunQueued && run.Reason != "":
+		return "queued, " + strings.ReplaceAll(string(run.Reason), "_", " ")
+	case run.State == api.RunRunning:
+		m := run.MiniBatches
+		text := fmt.Sprintf("running, %d %%: %s of %s, %s of %s", percent(run), api.Thousands(predicted(run)), counted(run.Counts.Planned, "record"),
+			api.Thousands(m.Staged+m.Committed), counted(m.Total, "mini-batch"))
+		for _, part := range []struct {
+			n    int64
+			what string
+		}{{run.Counts.DeadLettered, "dead-lettered"}, {run.Counts.GivenUp, "given up"}} {
+			if part.n > 0 {
+				text += fmt.Sprintf(", %s %s", api.Thousands(part.n), part.what)
+			}
+		}
+		if m.RetryWait > 0 {
+			text += fmt.Sprintf(", %s waiting to be retried", counted(m.RetryWait, "mini-batch"))
+		}
+		return text
+	}
+	return string(run.State)
+}
+
+// predicted is the number of records that are done with.
+func predicted(run api.Run) int64 {
+	return run.Counts.Staged + run.Counts.Committed + run.Counts.DeadLettered
+}
+
+func percent(run api.Run) int64 {
+	if run.Counts.Planned == 0 {
+		return 0
+	}
+	return predicted(run) * 100 / run.Counts.Planned
+}
+
+func bar(run api.Run) string {
+	filled := int(percent(run) * barWidth / 100)
+	return "[" + strings.Repeat("=", filled) + strings.Repeat(" ", barWidth-filled) + "]"
+}

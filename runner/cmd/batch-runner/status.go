@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/internal/client"
+)
+
+// setupStatus shows how jobs are.
+func setupStatus(a *app, flags *pflag.FlagSet) action {
+	c := a.connectionFlags(flags)
+	failOn := flags.String("fail-on", "", `"unhealthy": exit code 3 where a job is not healthy`)
+	asJSON := flags.Bool("json", false, "print JSON")
+	return c.asking(func(ctx context.Context, c *client.Client, args []string) (exit, error) {
+		if *failOn != "" && *failOn != "unhealthy" {
+			return 0, usagef("--fail-on %q is not known; it takes unhealthy", *failOn)
+		}
+		statuses, err := statusesOf(ctx, c, args)
+		if err != nil {
+			return 0, err
+		}
+		code := exitDone
+		for _, s := range statuses {
+			if !s.Healthy && *failOn != "" {
+				code = exitFailed
+			}
+		}
+		switch {
+		case *asJSON && len(args) == 1:
+			return code, a.out().json(statuses[0])
+		case *asJSON:
+			return code, a.out().json(map[string]any{"jobs": statuses})
+		}
+		zones, err := zonesOf(ctx, c, args)
+		if err != nil {
+			return 0, err
+		}
+		switch {
+		case len(args) == 1:
+			a.out().status(statuses[0], zones(args[0]))
+		case len(statuses) == 0:
+			a.out().line("no jobs are declared at %s", c.Endpoint())
+		default:
+			a.out().statuses(statuses, zones)
+		}
+		return code, nil
+	})
+}
+
+func statusesOf(ctx context.Context, c *client.Client, args []string) ([]api.JobStatus, error) {
+	if len(args) == 0 {
+		return c.Statuses(ctx)
+	}
+	one, err := c.Status(ctx, args[0])
+	return []api.JobStatus{one}, err
+}
+
+// zonesOf gives the zone of each job asked for.
+func zonesOf(ctx context.Context, c *client.Client, args []string) (func(job string) *time.Location, error) {
+	zones := map[string]*time.Location{}
+	of := func(job string) *time.Location {
+		if zone := zones[job]; zone != nil {
+			return zone
+		}
+		return time.UTC
+	}
+	if len(args) == 1 {
+		job, err := c.Job(ctx, args[0])
+		zones[args[0]] = zoneOf(job.Spec)
+		return of, err
+	}
+	jobs, err := c.Jobs(ctx)
+	for _, job := range jobs {
+		zones[job.Spec.Name] = zoneOf(job.Spec)
+	}
+	return of, err
+}
+
+func (p *printer) statuses(all []api.JobStatus, zones func(string) *time.Location) {
+	rows := [][]string{{"JOB", "HEALTHY", "NEXT DUE", "LAST RUN, OR WHAT IS WRONG"}}
+	for _, s := range all {
+		next := at(s.NextDueAt, zones(s.Job))
+		if s.Paused {
+			next = "paused"
+		}
+		rows = append(rows, []string{s.Job, yes(s.Healthy), next, short(s.Summary)})
+	}
+	p.table(rows)
+}
+
+// widest is the most characters of a text in a table of many jobs; that of one
+// job shows the whole.
+const widest = 100
+
+func short(text string) string {
+	if runes := []rune(text); len(runes) > widest {
+		return string(runes[:widest-1]) + "…"
+	}
+	return text
+}
+
+// status shows all that is known of one job.
+func (p *printer) status(s api.JobStatus, zone *time.Location) {
+	rows := [][]string{
+		{"job", s.Job},
+		{"healthy", yes(s.Healthy)},
+		{"summary", s.Summary},
+	}
+	for i, reason := range s.Reasons {
+		if i > 0 { // the first is the summary
+			rows = append(rows, []string{"also", reason})
+		}
+	}
+	next := at(s.NextDueAt, zone)
+	if s.Paused {
+		next = "paused" + prefixed(", would be due ", next)
+	}
+	rows = append(rows, []string{"next due", next})
+	for _, shown := range []struct {
+		name string
+		run  *api.Run
+	}{{"active run", s.ActiveRun}, {"last run", s.LastRun}, {"last success", s.LastSuccess}} {
+		if shown.run != nil {
+			rows = append(rows, []string{shown.name, headline(*shown.run, zone)})
+		}
+	}
+	if s.LastRun != nil && s.LastRun.Output != "" {
+		rows = append(rows, []string{"output", s.LastRun.Output})
+	}
+	if d := s.LastDecision; d != nil {
+		rows = append(rows, []string{"last decision", decision(*d, zone)})
+	}
+	p.table(rows)
+}
+
+// decision is a verdict in one line.
+func decision(d api.Decision, zone *time.Location) string {
+	text := string(d.Verdict) + prefixed(" (", d.Reason)
+	if d.Reason != "" {
+		text += ")"
+	}
+	if d.Count > 1 {
+		return text + ", " + counted(d.Count, "occurrence") + " from " + at(d.First, zone) + " to " + at(d.Last, zone)
+	}
+	return text + ", " + at(d.First, zone)
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,125 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
+)
+
+const (
+	topErrors          = 5
+	exampleDeadLetters = 3
+)
+
+// errEnough ends a walk over rows before their end.
+var errEnough = errors.New("enough")
+
+// Explain says how a run came to its state and what to do about it.
+func Explain(s *store.Store, id string) (api.Why, error) {
+	run, err := findRun(s, id)
+	if err != nil {
+		return api.Why{}, err
+	}
+	why := api.Why{Run: run, Errors: []api.TopError{}, DeadLetters: []api.DeadLetter{}, Next: []string{}, Events: []api.Event{}}
+	found, err := s.TopErrors(id, topErrors)
+	if err != nil {
+		return why, fmt.Errorf("read the errors of run %s: %w", id, err)
+	}
+	why.Errors = append(why.Errors, found...)
+	err = s.DeadLetters(id, func(letter api.DeadLetter) error {
+		why.DeadLetters = append(why.DeadLetters, letter)
+		if len(why.DeadLetters) == exampleDeadLetters {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return why, fmt.Errorf("read the dead letters of run %s: %w", id, err)
+	}
+	events, err := s.Events(id)
+	if err != nil {
+		return why, fmt.Errorf("read the history of run %s: %w", id, err)
+	}
+	why.Events = append(why.Events, events...)
+	why.Cause = cause(why)
+	why.Next = append(why.Next, next(run)...)
+	return why, nil
+}
+
+// cause is one sentence: the run's own message where it has one.
+func cause(why api.Why) string {
+	run := why.Run
+	switch {
+	case run.Message != "":
+		return run.Message
+	case run.State == api.RunQueued:
+		return "it waits in the queue: " + waits(run.Reason)
+	case !run.State.Ended():
+		return fmt.Sprintf("it is under way: %s", run.State)
+	case run.State == api.RunSucceeded:
+		return fmt.Sprintf("every one of %s planned records is committed", api.Thousands(run.Counts.Planned))
+	case run.State == api.RunCancelled:
+		return "it was cancelled by " + lastActor(why.Events)
+	case run.State == api.RunIncomplete:
+		return fmt.Sprintf("%s of %s planned records have no prediction", api.Thousands(run.Counts.Failed()), api.Thousands(run.Counts.Planned))
+	}
+	return cmp.Or(string(run.Reason), string(run.State))
+}
+
+func waits(reason api.Reason) string {
+	switch reason {
+	case api.ReasonWaitingForSlot:
+		return "as many runs as allowed are under way (max_concurrent_runs)"
+	case api.ReasonWaitingForTurn:
+		return "another run of the job is before it"
+	}
+	return "it is about to start"
+}
+
+func lastActor(events []api.Event) string {
+	if len(events) == 0 {
+		return "nobody known"
+	}
+	return events[len(events)-1].Actor
+}
+
+// next are the commands that make sense in a run's state.
+func next(run api.Run) []string {
+	retry, logs := "batch-runner retry "+run.ID, "batch-runner logs "+run.ID
+	switch run.State {
+	case api.RunSucceeded:
+		return nil
+	case api.RunQueued, api.RunPlanning, api.RunProvisioning, api.RunRunning:
+		return []string{"batch-runner status " + run.Job, "batch-runner cancel " + run.ID}
+	case api.RunCommitting:
+		return []string{"batch-runner status " + run.Job}
+	case api.RunIncomplete:
+		if run.Counts.Unfinished == 0 {
+			return nil // dead letters only: they fail the same way again
+		}
+		return []string{retry}
+	}
+	commands := []string{retry}
+	if (run.Withheld || run.State == api.RunStopped) && run.Counts.Staged > 0 {
+		commands = append(commands, "batch-runner accept "+run.ID+` --reason "…"`)
+	}
+	if run.Launches > 0 {
+		commands = append(commands, logs)
+	}
+	return append(commands, "batch-runner doctor "+run.Job)
+}
+
+// findRun is a run by id, or the error that a person sees.
+func findRun(s *store.Store, id string) (api.Run, error) {
+	run, err := s.Run(id)
+	if errors.Is(err, store.ErrNotFound) {
+		return api.Run{}, api.Errorf(api.CodeNotFound, "list runs with: batch-runner runs JOB", "there is no run %s", id)
+	}
+	if err != nil {
+		return api.Run{}, fmt.Errorf("read run %s: %w", id, err)
+	}
+	return run.Run, nil
+}

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
+)
+
+func TestWhyNamesTheErrorsTheRecordsAndTheCommands(t *testing.T) {
+	b := newBench(t)
+	b.model.Inject(predicttest.Fault{Record: "41", Status: 400, Body: "petals expected"})
+	b.declare(b.job("iris", 1, 150))
+	run := b.until(b.trigger("iris"), ended)
+	var why api.Why
+	b.get("/v1/runs/"+run.ID+"/why", &why)
+	if why.Cause == "" || len(why.Errors) != 1 {
+		t.Fatalf("why is %+v", why)
+	}
+	if e := why.Errors[0]; e.Class != api.ClassData || e.Status != 400 || !strings.Contains(e.Error, "petals expected") || e.Records != 20 || e.Example == "" {
+		t.Errorf("the error is %+v", e)
+	}
+	want := []string{"batch-runner retry " + run.ID, "batch-runner accept " + run.ID + ` --reason "…"`, "batch-runner doctor iris"}
+	if !slices.Equal(why.Next, want) {
+		t.Errorf("next is %q, want %q", why.Next, want)
+	}
+	if last := why.Events[len(why.Events)-1]; last.To != string(api.RunFailed) {
+		t.Errorf("the last event is %+v", last)
+	}
+}
+
+func TestWhyShowsAtMostThreeDeadLetters(t *testing.T) {
+	b := newBench(t)
+	job := b.job("iris", 1, 20)
+	job.Predict.Features.Columns = []string{"a", "id"}
+	job.MaxFailed = "10"
+	b.declare(job)
+	writeCSV(t, job.Input.Files.URI, "id,a,b", "x,1,0", "y,2,0", "z,3,0", "v,4,0", "5,5,0")
+	run := b.until(b.trigger("iris"), ended)
+	var why api.Why
+	b.get("/v1/runs/"+run.ID+"/why", &why)
+	if len(why.DeadLetters) != 3 || why.DeadLetters[0].Source.Line != 2 || why.Run.Counts.DeadLettered != 4 {
+		t.Fatalf("run %+v has the dead letters %+v", why.Run, why.DeadLetters)
+	}
+	if len(why.Next) != 0 {
+		t.Errorf("a run that left nothing to retry has the commands %q", why.Next)
+	}
+	var all deadLetterList
+	b.get("/v1/runs/"+run.ID+"/dead-letters", &all)
+	if len(all.DeadLetters) != 4 {
+		t.Errorf("%d dead letters are listed", len(all.DeadLetters))
+	}
+}
+
+func TestTheNextCommandsFitTheState(t *testing.T) {
+	run := func(change func(*api.Run)) api.Run {
+		r := api.Run{ID: "r1", Job: "iris"}
+		change(&r)
+		return r
+	}
+	for name, c := range map[string]struct {
+		run  api.Run
+		want string
+	}{
+		"succeeded":  {run(func(r *api.Run) { r.State = api.RunSucceeded }), ""},
+		"queued":     {run(func(r *api.Run) { r.State = api.RunQueued }), "status cancel"},
+		"running":    {run(func(r *api.Run) { r.State = api.RunRunning }), "status cancel"},
+		"committing": {run(func(r *api.Run) { r.State = api.RunCommitting }), "status"},
+		"incomplete": {run(func(r *api.Run) { r.State = api.RunIncomplete; r.Counts.Unfinished = 1 }), "retry"},
+		"only dead":  {run(func(r *api.Run) { r.State = api.RunIncomplete; r.Counts.DeadLettered = 1 }), ""},
+		"failed":     {run(func(r *api.Run) { r.State = api.RunFailed; r.Launches = 1 }), "retry logs doctor"},
+		"withheld":   {run(func(r *api.Run) { r.State = api.RunFailed; r.Withheld = true; r.Counts.Staged = 1 }), "retry accept doctor"},
+		"cancelled":  {run(func(r *api.Run) { r.State = api.RunCancelled }), "retry doctor"},
+	} {
+		var words []string
+		for _, command := range next(c.run) {
+			words = append(words, strings.Fields(command)[1])
+		}
+		if got := strings.Join(words, " "); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
