@@ -54,6 +54,8 @@ func TestWhatIsMisspeltOrMalformedIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 		{predict(`{ ` + rest + `, server = { command = ["x"], secret_env = { A = { secrte = "a" } } } }`), []string{"predict.server.secret_env.A: one of env, file, secret is required"}},
 		{predict(`{ ` + rest + `, endpoint = { uri = "http://h" } }`), []string{`attribute "predict"`, `"url" is required`}},
 		{one("output", `{ files = { uri = "/out/{dat}" } }`), []string{"output.files.uri", "{dat}"}},
+		{map[string]string{"schedule": `{ cron = "@hourly" }`, "output": `{ files = { uri = "/out/{date}" } }`},
+			[]string{"output.files.uri \"/out/{date}\"", "share the folder /out/2026-01-01", "add {hour}"}},
 		{one("retry", `{ polcy = "partial" }`), []string{`attribute "retry"`, `"policy" is required`}},
 		{one("on_destroy", `{ prge = true }`), []string{`attribute "on_destroy"`, `"purge" is required`}},
 		{one("runner", `{ id = "x", endpont = "unix:///r" }`), []string{`attribute "runner"`, `"endpoint" is required`}},

@@ -23,6 +23,7 @@ func (r *jobResource) ValidateConfig(_ context.Context, req resource.ValidateCon
 	}
 	f := findings(api.Validate(model.Job))
 	f = append(f, calendar(model.Schedule)...)
+	f = append(f, folders(model.Job)...)
 	if d, err := model.RunOnCreate.Parse(); model.RunOnCreate != "" {
 		if err != nil {
 			f.add("/run_on_create", "%v", err)

@@ -11,7 +11,7 @@ func minimalJob() object {
 			"protocol": "oip_v2", "model": object{"name": "churn"}, "features": object{"columns": []any{"a", "b"}},
 			"endpoint": object{"url": "http://127.0.0.1:9"},
 		},
-		"output": object{"files": object{"uri": "/out/dt={date}"}},
+		"output": object{"files": object{"uri": "/out/at={scheduled_at}"}},
 	}
 }
 
@@ -47,7 +47,7 @@ func fullJobs(runner object) []object {
 				"secret_env": object{"S": object{"secret": "s"}, "F": object{"file": "/f"}, "E": object{"env": "E"}}, "start_timeout": "5m",
 			},
 		},
-		"output": object{"files": object{"uri": "/out/dt={date}", "format": "jsonl"}, "keep": []any{"id"}},
+		"output": object{"files": object{"uri": "/out/at={scheduled_at}", "format": "jsonl"}, "keep": []any{"id"}},
 		"retry":  object{"policy": "partial", "attempts": 3, "backoff": []any{"1s", "90m"}}, "max_failed": "0.1%", "keep_withheld": "90m",
 		"run_on_create": "10m", "on_destroy": object{"purge": true},
 	}

@@ -167,3 +167,20 @@ func calendar(s *api.Schedule) []api.Error {
 	}
 	return findings
 }
+
+// folders checks that the schedule's occurrences do not replace each other's
+// predictions. What is not known yet, or wrong by itself, is passed over.
+func folders(j api.Job) []api.Error {
+	if j.Schedule == nil || j.Output.Files == nil {
+		return nil
+	}
+	anchor, _ := time.Parse(time.RFC3339, j.Schedule.Anchor) // none is the default
+	rule, err := schedule.Parse(schedule.Spec{Cron: j.Schedule.Cron, Every: j.Schedule.Every.Value(), Anchor: anchor, TimeZone: j.Schedule.TimeZone})
+	if err != nil {
+		return nil
+	}
+	if err := schedule.CheckFolders(rule, j.Output.Files.URI); err != nil {
+		return []api.Error{{Pointer: "/output/files/uri", Message: err.Error()}}
+	}
+	return nil
+}

@@ -33,6 +33,9 @@ func TestPutRefusesWhatIsNotValidWithPointers(t *testing.T) {
 		pointer string
 		text    string
 	}{
+		{"shared folder", func(b *api.PutJob) {
+			b.Spec.Schedule, b.Spec.Output.Files = cron("@hourly", ""), &api.OutputFiles{URI: "/out/{date}"}
+		}, "/output/files/uri", "{hour}"},
 		{"hour", func(b *api.PutJob) { b.Spec.Schedule = cron("0 25 * * *", "") }, "/schedule/cron", `schedule.cron "0 25 * * *": `},
 		{"zone", func(b *api.PutJob) { b.Spec.Schedule = cron("0 2 * * *", "Europe/Berlln") }, "/schedule/time_zone", "Europe/Berlln"},
 		{"fraction", func(b *api.PutJob) { b.Spec.Schedule = every("1500ms") }, "/schedule/every", "1.5s"},

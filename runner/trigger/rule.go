@@ -60,6 +60,11 @@ func check(name string, body api.PutJob) (*schedule.Schedule, error) {
 			problems = append(problems, calendarProblem(err))
 		}
 	}
+	if rule != nil && !mentions(problems, "/output") {
+		if err := schedule.CheckFolders(rule, body.Spec.Output.Files.URI); err != nil {
+			problems = append(problems, invalid("/output/files/uri", "%v", err))
+		}
+	}
 	return rule, api.Invalid(fmt.Sprintf("job %q", name), problems)
 }
 
