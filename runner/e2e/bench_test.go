@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -84,7 +85,7 @@ func writeRecords(b *testing.B, path string, n int) {
 	must(b, err)
 	w := bufio.NewWriterSize(file, 1<<20)
 	for i := range n {
-		fmt.Fprintf(w, `{"id":%d,"a":%d.5,"b":0.25,"c":-1.75,"d":3e2}`+"\n", i, i%1000)
+		_, _ = fmt.Fprintf(w, `{"id":%d,"a":%d.5,"b":0.25,"c":-1.75,"d":3e2}`+"\n", i, i%1000)
 	}
 	must(b, w.Flush())
 	must(b, file.Close())
@@ -170,8 +171,8 @@ func BenchmarkIdleRunner(b *testing.B) {
 		must(b, err)
 		must(b, cmd.Start())
 		go func() { _, _ = io.Copy(io.Discard, log) }()
-		client := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) {
-			return net.Dial("unix", filepath.Join(dir, "runner.sock"))
+		client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, "runner.sock"))
 		}}}
 		for ready := false; !ready; {
 			answer, err := client.Get("http://runner/readyz")
