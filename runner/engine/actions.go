@@ -88,6 +88,11 @@ func (e *Engine) Accept(ctx context.Context, id, reason, actor string) (api.Run,
 		if run.Counts.Staged == 0 {
 			return api.Errorf(api.CodeConflict, "retry it instead", "run %s has no staged prediction to publish", id)
 		}
+		if newer, err := tx.NewerRevision(run); err == nil {
+			return api.Errorf(api.CodeConflict, "keep that one, or run the occurrence again", "run %s has published the same occurrence since", newer.ID)
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
 		if busy, err := tx.RunningRun(run.JobUID); err == nil {
 			return api.Errorf(api.CodeConflict, "wait for it to end", "run %s of the job is under way", busy.ID)
 		} else if !errors.Is(err, store.ErrNotFound) {
@@ -108,6 +113,9 @@ func (e *Engine) acceptIn(tx *store.Tx, run store.Run, reason, actor string) err
 		return api.Errorf(api.CodeConflict, "retry it instead", "run %s has no plan", run.ID)
 	}
 	revision, err := x.out.NextRevision()
+	if failure, ok := errors.AsType[*api.Failure](err); ok {
+		return api.Errorf(api.CodeConflict, failure.Hint, "%v", failure.Err)
+	}
 	if err != nil {
 		return err
 	}

@@ -28,9 +28,9 @@ func (x *execution) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	max, err := api.ParseThreshold(x.job.MaxFailed)
+	max, err := x.maxFailed()
 	if err != nil {
-		return api.Fail(api.Reason(api.ClassConfig), "", fmt.Errorf("max_failed: %w", err))
+		return err
 	}
 	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {
 		counted, err := tx.Run(x.run.ID)
@@ -70,7 +70,7 @@ func (x *execution) intent(counted store.Run, end verdict, revision int64, now t
 	if c.Planned == 0 {
 		intent.Reason, intent.Message = api.ReasonInputEmpty, "the input holds no record"
 		intent.NoOutput = x.job.Input.OnEmpty == api.OnEmptySkip
-	} else if c.Staged == 0 {
+	} else if counted.MiniBatches.Staged == 0 {
 		intent.NoOutput = counted.Revision > 0
 	}
 	c.Committed += c.Staged
@@ -92,16 +92,13 @@ func (x *execution) publish(ctx context.Context) error {
 			break
 		}
 		failure, final := errors.AsType[*api.Failure](err)
-		final = final && failure.Reason == api.ReasonOutputTaken
+		final = final && (failure.Reason == api.ReasonOutputTaken || failure.Reason == api.ReasonPublish)
 		if final || x.e.Now().Sub(since) > publishTimeout {
 			return x.failPublish(ctx, err)
 		}
 		x.log.Warn("publish again", "in", pause, "error", err)
-		if err := sleepOr(ctx, pause, x.e.drain); err != nil {
+		if err := x.rest(ctx, pause); err != nil {
 			return err
-		}
-		if x.draining() {
-			return errDraining
 		}
 		pause = min(2*pause, publishPauseMax)
 	}

@@ -64,9 +64,7 @@ func (x *execution) predictAll(ctx context.Context) error {
 
 func (x *execution) noteLoss(ctx context.Context, cause error) error {
 	x.log.Warn("prediction server lost", "error", cause)
-	return x.e.Store.Write(ctx, func(tx *store.Tx) error {
-		return tx.Event(store.Event{UID: x.run.JobUID, Run: x.run.ID, Event: api.Event{Kind: "server_lost", Actor: "runner", Detail: cause.Error()}})
-	})
+	return x.event(ctx, "server_lost", cause.Error())
 }
 
 func (x *execution) transition(ctx context.Context, to api.RunState, detail string) error {
@@ -103,9 +101,9 @@ func (x *execution) dispatch(ctx context.Context, server *readyServer) error {
 	if err != nil {
 		return err
 	}
-	max, err := api.ParseThreshold(x.job.MaxFailed)
+	max, err := x.maxFailed()
 	if err != nil {
-		return api.Fail(api.Reason(api.ClassConfig), "", fmt.Errorf("max_failed: %w", err))
+		return err
 	}
 	d := &dispatcher{
 		x: x, server: server, max: max,
@@ -124,7 +122,7 @@ func (x *execution) dispatch(ctx context.Context, server *readyServer) error {
 			claimed, due, err := d.claim(ctx, parallelism-active)
 			if err != nil {
 				verdict = err
-				cancel(err)
+				cancel(interruption{error: err})
 			}
 			next = due
 			for _, m := range claimed {
@@ -146,6 +144,9 @@ func (x *execution) dispatch(ctx context.Context, server *readyServer) error {
 			active--
 			if err := d.judge(result); err != nil && verdict == nil {
 				verdict = err
+				if result.failure != nil {
+					err = interruption{error: err}
+				}
 				cancel(err)
 			}
 		case <-lost:
@@ -187,7 +188,10 @@ func (d *dispatcher) claim(ctx context.Context, limit int) (claimed []store.Mini
 		claimed, err = tx.Claim(d.x.run, limit)
 		return err
 	})
-	return claimed, next, err
+	if err != nil {
+		return nil, time.Time{}, err // nothing is claimed where the commit failed
+	}
+	return claimed, next, nil
 }
 
 // judge takes a worker's report into account.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
@@ -14,10 +13,6 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
-
-// storeRetry is the pause after the store itself failed, before a run is
-// taken up again.
-const storeRetry = 10 * time.Second
 
 // execution is one run in a slot. Its fields belong to its goroutine; the
 // mini-batch workers read them only.
@@ -42,7 +37,7 @@ type execution struct {
 // where it stands and a later execution goes on from there.
 func (x *execution) execute(ctx context.Context) {
 	if x.run.State != api.RunQueued && x.run.State != api.RunCommitting {
-		x.requeue("taken up again")
+		x.requeue(ctx, "taken up again")
 		return
 	}
 	x.log.Info("run starts", "state", x.run.State, "occurrence", x.run.Occurrence)
@@ -53,7 +48,7 @@ func (x *execution) execute(ctx context.Context) {
 	case errors.Is(err, store.ErrFenced), errors.Is(context.Cause(ctx), errCancelled):
 		x.abandon()
 	case errors.Is(err, errDraining), errors.Is(context.Cause(ctx), errDraining):
-		x.requeue("drained; goes on after the restart")
+		x.requeue(ctx, "drained; goes on after the restart")
 	default:
 		x.fail(ctx, err)
 	}
@@ -76,8 +71,7 @@ func (x *execution) advance(ctx context.Context) error {
 		if err := x.makePlan(ctx); err != nil {
 			return err
 		}
-	}
-	if err := x.out.Prepare(); err != nil {
+	} else if err := x.prepare(ctx); err != nil {
 		return err
 	}
 	if x.draining() {
@@ -100,7 +94,8 @@ func (x *execution) draining() bool { return x.e.draining() }
 // begin takes the run out of the queue. Slots and turns are checked once more
 // inside the transaction, and what this attempt is executed with is recorded.
 func (x *execution) begin(ctx context.Context) error {
-	return x.e.Store.Write(ctx, func(tx *store.Tx) error {
+	replacedBy := ""
+	err := x.e.Store.Write(ctx, func(tx *store.Tx) error {
 		job, err := tx.JobByUID(x.run.JobUID)
 		if err != nil {
 			return err
@@ -113,10 +108,20 @@ func (x *execution) begin(ctx context.Context) error {
 		if err := tx.StartAttempt(x.run.ID, x.run.Attempt, job.Generation, job.Spec.ExecSpecHash()); err != nil {
 			return err
 		}
+		if newer, err := tx.NewerRevision(x.run); err == nil {
+			replacedBy = newer.ID
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
 		x.job = job.Spec.WithDefaults()
 		x.run.Generation = job.Generation
 		return x.move(tx, store.RunChange{To: api.RunPlanning, Actor: "runner"})
 	})
+	if err == nil && replacedBy != "" && x.run.Counts.Committed > 0 {
+		return api.Fail(api.ReasonPublish, "run the occurrence again", fmt.Errorf(
+			"run %s has replaced the output of run %s, and with it the records committed before", replacedBy, x.run.ID))
+	}
+	return err
 }
 
 // load reads what the run is made of: the plan, if it is stored, and the job.
@@ -125,7 +130,7 @@ func (x *execution) load() error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	planned := err == nil
+	found := err == nil
 	if x.job.Name == "" { // not begun by this execution: committing, or being swept
 		job, err := x.e.Store.JobByUID(x.run.JobUID)
 		if err != nil {
@@ -133,16 +138,20 @@ func (x *execution) load() error {
 		}
 		x.job = job.Spec.WithDefaults()
 	}
-	if planned {
+	if found {
 		x.plan = plan
 		x.job = x.job.WithPlanOf(plan.Spec)
 		if err := x.decodeFiles(); err != nil {
 			return err
 		}
 	}
+	planned := x.job // its time zone, too, names folders, and so it is frozen
+	if x.plan.Run != "" {
+		planned = x.plan.Spec
+	}
 	zone := api.DefaultTimeZone
-	if x.job.Schedule != nil {
-		zone = x.job.Schedule.TimeZone
+	if planned.Schedule != nil {
+		zone = planned.Schedule.TimeZone
 	}
 	location, err := schedule.LoadZone(zone)
 	if err != nil {
@@ -153,15 +162,35 @@ func (x *execution) load() error {
 	return err
 }
 
-// left tells whether any mini-batch still wants to be predicted.
+// left tells whether any mini-batch still wants to be predicted: none does
+// where too many records have failed already.
 func (x *execution) left(ctx context.Context) (left bool, err error) {
+	max, err := x.maxFailed()
+	if err != nil {
+		return false, err
+	}
 	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {
 		run, err := tx.Count(x.run)
-		m := run.MiniBatches
-		left = m.Pending+m.Running+m.RetryWait > 0
+		c, m := run.Counts, run.MiniBatches
+		left = m.Pending+m.Running+m.RetryWait > 0 && !exceeded(c.Failed(), c.Planned, max)
 		return err
 	})
 	return left, err
+}
+
+func (x *execution) maxFailed() (api.Threshold, error) {
+	max, err := api.ParseThreshold(x.job.MaxFailed)
+	if err != nil {
+		return max, api.Fail(api.Reason(api.ClassConfig), "", fmt.Errorf("max_failed: %w", err))
+	}
+	return max, nil
+}
+
+// event appends to the run's history.
+func (x *execution) event(ctx context.Context, kind, detail string) error {
+	return x.e.Store.Write(ctx, func(tx *store.Tx) error {
+		return tx.Event(store.Event{UID: x.run.JobUID, Run: x.run.ID, Event: api.Event{Kind: kind, Actor: "runner", Detail: detail}})
+	})
 }
 
 // move makes one transition of this run inside a transaction. What a
@@ -185,7 +214,7 @@ func (x *execution) fail(ctx context.Context, cause error) {
 	if !ok {
 		x.log.Error("run interrupted", "error", cause)
 		x.pause(ctx)
-		x.requeue(cause.Error())
+		x.requeue(ctx, cause.Error())
 		return
 	}
 	x.log.Error("run failed", "reason", failure.Reason, "error", failure)
@@ -204,6 +233,10 @@ func (x *execution) fail(ctx context.Context, cause error) {
 		}
 		return x.move(tx, change)
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		x.abandon()
+		return
+	}
 	if err != nil {
 		x.log.Error("record that the run failed", "error", err)
 		x.pause(ctx)
@@ -215,9 +248,10 @@ func (x *execution) fail(ctx context.Context, cause error) {
 }
 
 // requeue gives the slot back and leaves the run to a later execution. A
-// committing run stays committing.
-func (x *execution) requeue(why string) {
-	err := x.e.Store.Write(context.Background(), func(tx *store.Tx) error {
+// committing run stays committing. Where even that fails, the slot is kept for
+// a moment: the next execution begins as soon as it is free.
+func (x *execution) requeue(ctx context.Context, why string) {
+	err := x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		run, err := tx.Run(x.run.ID)
 		if err != nil || run.State == api.RunQueued || !CanMove(run.State, api.RunQueued) || run.State.Ended() {
 			return err
@@ -228,12 +262,18 @@ func (x *execution) requeue(why string) {
 		}
 		return x.move(tx, store.RunChange{To: api.RunQueued, Actor: "runner", Detail: why})
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		x.abandon()
+		return
+	}
 	if err != nil {
 		x.log.Error("put the run back into the queue", "error", err)
+		x.pause(ctx)
 	}
 }
 
-// abandon ends the execution of a run that was cancelled meanwhile.
+// abandon ends the execution of a run that was cancelled meanwhile, or purged
+// with its job.
 func (x *execution) abandon() {
 	run, err := x.e.Store.Run(x.run.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -262,16 +302,5 @@ func (x *execution) sweep() {
 	err := x.e.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.StagingSwept(x.run) })
 	if err != nil && !errors.Is(err, store.ErrFenced) { // fenced: purged, or queued again meanwhile
 		x.log.Warn("note that staging is removed", "error", err)
-	}
-}
-
-// pause waits before another try at something that the machine refused.
-func (x *execution) pause(ctx context.Context) {
-	timer := time.NewTimer(storeRetry)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	case <-x.e.drain:
 	}
 }

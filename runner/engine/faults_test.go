@@ -16,7 +16,7 @@ import (
 // fault is one row of what bad input and bad servers get.
 type fault struct {
 	name   string
-	break_ func(b *bench)
+	spoil  func(b *bench)
 	state  api.RunState
 	reason api.Reason // of the run, or the class of its top error
 	// planned, committed, dead-lettered, unfinished
@@ -83,7 +83,7 @@ func TestWhatBadInputAndBadServersGet(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			f.break_(b)
+			f.spoil(b)
 			run := b.run()
 			said := b.said(run)
 			if run.State != f.state || f.reason != "" && run.Reason != f.reason && !strings.Contains(said, string(f.reason)) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +41,7 @@ type bench struct {
 	server  *predicttest.Server
 	url     string
 	fs      durable.FS
+	reach   http.RoundTripper // nil: over the network
 	log     *slog.Logger
 	store   *store.Store
 	engine  *engine.Engine
@@ -104,6 +106,7 @@ func (b *bench) start() {
 	must(b.t, err)
 	b.engine = engine.New(engine.Options{
 		Store: b.store, FS: b.fs, Secrets: secret.New("", ""), Log: b.log, Now: time.Now, MaxConcurrentRuns: 2, Version: "test",
+		Transport: b.reach,
 	})
 	must(b.t, b.engine.Start(b.t.Context()))
 	b.stopped = false

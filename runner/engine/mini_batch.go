@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,8 +31,15 @@ type attempt struct {
 
 	dead     []store.PlacedDeadLetter
 	part     *sink.Part
-	written  int64
 	requests int64
+}
+
+// interruption is a failure that ends the work beside it. It has no Unwrap:
+// who is interrupted must not find another's error in it and take it for their
+// own.
+type interruption struct {
+	error
+	of *attempt // that failed; nil: it ends the whole run
 }
 
 // predict carries out an attempt. Its result is on disk but not yet a row.
@@ -66,22 +74,20 @@ func (a *attempt) run(ctx context.Context) (sink.Staged, error) {
 	readErr := a.read(ctx, file, ordered)
 	close(ordered)
 	if readErr != nil {
-		cancel(readErr)
+		cancel(interruption{readErr, a})
 	}
-	// A request that failed is the cause; that the reader was interrupted by
-	// it is not.
-	if err := <-written; err != nil {
-		return sink.Staged{}, err
-	}
-	if readErr != nil {
-		return sink.Staged{}, readErr
+	// Whichever failed first is the cause: the other was interrupted by it.
+	if writeErr := <-written; readErr != nil || writeErr != nil {
+		cause := context.Cause(ctx)
+		if first, ok := cause.(interruption); ok && first.of == a {
+			cause = first.error
+		}
+		return sink.Staged{}, cause
 	}
 	// The file must still be what was planned, after its last byte was read.
-	again, err := a.file.Open()
-	if err != nil {
+	if err := a.file.Check(); err != nil {
 		return sink.Staged{}, err
 	}
-	_ = again.Close()
 	if a.part == nil {
 		return sink.Staged{}, nil // every record of it is a dead letter
 	}
@@ -193,7 +199,7 @@ func (a *attempt) write(ctx context.Context, cancel context.CancelCauseFunc, ord
 			if _, ok := errors.AsType[*predict.Error](b.err); ok {
 				failure = b.describe(a.file.Path)
 			}
-			cancel(failure)
+			cancel(interruption{failure, a})
 		}
 		b.release()
 		<-a.d.window
@@ -219,7 +225,6 @@ func (a *attempt) writeBatch(ctx context.Context, b *batch) error {
 			row++
 		}
 	}
-	a.written += int64(row)
 	return nil
 }
 
@@ -253,8 +258,9 @@ func (a *attempt) deadLetter(record *format.Record, position int64, bad error) s
 
 // text is a value for people.
 func text(v format.Value) string {
-	if v.JSON && len(v.Bytes) > 1 && v.Bytes[0] == '"' {
-		return string(v.Bytes[1 : len(v.Bytes)-1])
+	var decoded string
+	if v.JSON && json.Unmarshal(v.Bytes, &decoded) == nil {
+		return decoded
 	}
 	return string(v.Bytes)
 }

@@ -30,7 +30,7 @@ func (x *execution) makePlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := x.out.Prepare(); err != nil {
+	if err := x.prepare(ctx); err != nil {
 		return err
 	}
 	if err := x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.DropUnplanned(x.run.ID) }); err != nil {
@@ -109,7 +109,7 @@ type planner struct {
 func (p *planner) add(s split.Slice) error {
 	p.number++
 	p.records += s.Records
-	fmt.Fprintf(p.hash, "%d %d %d %d %d\n", s.File, s.Offset, s.Length, s.FirstLine, s.Records)
+	_, _ = fmt.Fprintf(p.hash, "%d %d %d %d %d\n", s.File, s.Offset, s.Length, s.FirstLine, s.Records)
 	p.chunk = append(p.chunk, store.MiniBatch{
 		Number: p.number, File: int64(s.File), Offset: s.Offset, Length: s.Length, FirstLine: s.FirstLine, Records: s.Records,
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -60,7 +61,7 @@ func (x *execution) provision(ctx context.Context) (*readyServer, error) {
 			return nil, err
 		}
 		x.log.Warn("launch the prediction server again", "launch", n, "error", err)
-		if err := sleep(ctx, pause); err != nil {
+		if err := x.rest(ctx, pause); err != nil {
 			return nil, err
 		}
 		pause *= 2
@@ -86,10 +87,7 @@ func (x *execution) provisionOnce(ctx context.Context) (*readyServer, error) {
 	if err := x.awaitReady(ctx, server); err != nil {
 		return nil, errors.Join(err, server.stop("not ready"))
 	}
-	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {
-		return tx.Event(store.Event{UID: x.run.JobUID, Run: x.run.ID, Event: api.Event{Kind: "ready", Actor: "runner", Detail: server.url}})
-	})
-	if err != nil {
+	if err := x.event(ctx, "ready", server.url); err != nil {
 		return nil, errors.Join(err, server.stop("not recorded"))
 	}
 	return server, nil
@@ -116,6 +114,9 @@ func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if x.draining() {
+			return errDraining
 		}
 		if s.isLost() {
 			return api.Fail(api.ReasonLaunchFailed, "see the whole output with: batch-runner logs "+x.run.ID, fmt.Errorf("%w: %w", errDied, s.exit()))
@@ -205,7 +206,7 @@ func (x *execution) resolve(ctx context.Context, answered []string) error {
 		columns = append(columns, column)
 	}
 	if x.plan.Columns != nil {
-		if fmt.Sprint(columns) != fmt.Sprint(x.plan.Columns) {
+		if !slices.Equal(columns, x.plan.Columns) {
 			return api.Fail(api.Reason(api.ClassConfig), "rerun the job, or name predict.outputs", fmt.Errorf("the server answers with columns %q; the run began with %q", columns, x.plan.Columns))
 		}
 		return nil
@@ -216,20 +217,4 @@ func (x *execution) resolve(ctx context.Context, answered []string) error {
 		x.plan.Columns, x.plan.RowsPerRequest = columns, rows
 	}
 	return err
-}
-
-// sleep waits, or ends with the context's cause.
-func sleep(ctx context.Context, d time.Duration) error { return sleepOr(ctx, d, nil) }
-
-// sleepOr waits until d is over or early is closed.
-func sleepOr(ctx context.Context, d time.Duration, early <-chan struct{}) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-early:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,18 +76,25 @@ func (s *Store) Parts(run string, yield func(MiniBatch) error) error {
 	return rows.Err()
 }
 
+// What the dispatcher asks again and again.
+const (
+	claimable = `SELECT ` + miniBatchColumns + ` FROM mini_batches
+		WHERE run_id = $1 AND state = 'pending' ORDER BY number LIMIT $2`
+	wakeDue = `UPDATE mini_batches SET state = 'pending' WHERE run_id = $1 AND state = 'retry_wait' AND not_before <= $2`
+	nextDue = `SELECT COALESCE(MIN(not_before), 0) FROM mini_batches WHERE run_id = $1 AND state = 'retry_wait'`
+)
+
 // Claim takes up to limit pending mini-batches of a run for this epoch, by
 // number. Each claim raises the fence. It is guarded by the run being in
 // state running in this version.
 func (t *Tx) Claim(run Run, limit int) ([]MiniBatch, error) {
 	if err := t.row(`SELECT 1 FROM runs WHERE id = $1 AND version = $2 AND state = 'running'`, run.ID, run.Version)(new(int)); err != nil {
-		if err == ErrNotFound {
+		if errors.Is(err, ErrNotFound) {
 			err = ErrFenced
 		}
 		return nil, err
 	}
-	claimed, err := list(t, scanMiniBatch, `SELECT `+miniBatchColumns+` FROM mini_batches
-		WHERE run_id = $1 AND state = 'pending' ORDER BY number LIMIT $2`, run.ID, limit)
+	claimed, err := list(t, scanMiniBatch, claimable, run.ID, limit)
 	for i := range claimed {
 		m := &claimed[i]
 		m.State, m.Epoch, m.Fence = api.MiniBatchRunning, t.w.epoch, m.Fence+1
@@ -101,10 +109,10 @@ func (t *Tx) Claim(run Run, limit int) ([]MiniBatch, error) {
 // WakeDue makes waiting mini-batches pending whose time has come, and tells
 // when the next one's does (zero: none waits).
 func (t *Tx) WakeDue(run string) (next time.Time, err error) {
-	if err := t.exec(`UPDATE mini_batches SET state = 'pending' WHERE run_id = $1 AND state = 'retry_wait' AND not_before <= $2`, run, nanos(t.Now)); err != nil {
+	if err := t.exec(wakeDue, run, nanos(t.Now)); err != nil {
 		return time.Time{}, err
 	}
-	err = t.row(`SELECT COALESCE(MIN(not_before), 0) FROM mini_batches WHERE run_id = $1 AND state = 'retry_wait'`, run)(instant{&next})
+	err = t.row(nextDue, run)(instant{&next})
 	return next, err
 }
 
@@ -197,11 +205,11 @@ func (t *Tx) CancelMiniBatches(run string) error {
 		WHERE run_id = $1 AND state <> 'committed'`, run)
 }
 
-// Resume makes given-up, cancelled and waiting mini-batches pending, with
-// their attempts given back.
+// Resume makes every mini-batch without a result pending, with its attempts
+// given back.
 func (t *Tx) Resume(run string) (int64, error) {
 	return t.changed(`UPDATE mini_batches SET state = 'pending', attempts = 0, not_before = 0, waiting_since = 0
-		WHERE run_id = $1 AND state IN ('given_up', 'cancelled', 'retry_wait', 'running')`, run)
+		WHERE run_id = $1 AND state NOT IN ('staged', 'committed')`, run)
 }
 
 // CommitStaged makes the staged mini-batches committed: they are visible.
@@ -226,7 +234,7 @@ func account(q querier, run *Run) error {
 		err = rows.Scan(&g.state, &g.n, &g.records, &g.staged, &g.dead, &g.requests)
 		return g, err
 	}, `SELECT state, COUNT(*), SUM(records), SUM(staged_records), SUM(dead_lettered), SUM(requests) FROM mini_batches
-		WHERE run_id = $1 AND EXISTS (SELECT 1 FROM plans WHERE plans.run_id = mini_batches.run_id) GROUP BY state`, run.ID)
+		WHERE run_id = $1 AND EXISTS (SELECT 1 FROM plans WHERE plans.run_id = $1) GROUP BY state`, run.ID)
 	if err != nil {
 		return err
 	}

@@ -203,6 +203,23 @@ func TestAttemptsAndWaitsAreCountedApart(t *testing.T) {
 	}
 }
 
+func TestResumeGivesAttemptsBackAlsoToWhatWasDueAgain(t *testing.T) {
+	s, _ := open(t)
+	run := runningRun(t, s, newJob(t, s, "iris"), begin, 10)
+	m := claim(t, s, run, 1)[0]
+	do(t, s, func(tx *Tx) error {
+		return tx.Release(run, m, api.MiniBatchRetryWait, Failure{Class: api.ClassTransient}, true, tx.Now)
+	})
+	do(t, s, func(tx *Tx) error { _, err := tx.WakeDue(run.ID); return err })
+	if m := must(s.MiniBatches(run.ID, 0, 1))(t)[0]; m.State != api.MiniBatchPending || m.Attempts != 1 {
+		t.Fatalf("due again: %+v", m)
+	}
+	do(t, s, func(tx *Tx) error { _, err := tx.Resume(run.ID); return err })
+	if m := must(s.MiniBatches(run.ID, 0, 1))(t)[0]; m.State != api.MiniBatchPending || m.Attempts != 0 {
+		t.Errorf("resumed: %+v", m)
+	}
+}
+
 func TestTopErrorsAreThoseOfMostRecords(t *testing.T) {
 	s, _ := open(t)
 	run := runningRun(t, s, newJob(t, s, "iris"), begin, 1, 2, 3, 100, 5)

@@ -40,7 +40,7 @@ func (s *Store) Plan(run string) (Plan, error) {
 
 // DropUnplanned removes the mini-batches of a planning that never ended.
 func (t *Tx) DropUnplanned(run string) error {
-	return t.exec(`DELETE FROM mini_batches WHERE run_id = $1 AND NOT EXISTS (SELECT 1 FROM plans WHERE plans.run_id = mini_batches.run_id)`, run)
+	return t.exec(`DELETE FROM mini_batches WHERE run_id = $1 AND NOT EXISTS (SELECT 1 FROM plans WHERE plans.run_id = $1)`, run)
 }
 
 // InsertMiniBatches stores a stretch of a plan under way. Without its Plan

@@ -29,7 +29,6 @@ type Intent struct {
 	Revision int64        `json:"revision"`
 	Folder   string       `json:"folder"`
 	At       time.Time    `json:"at"`
-	Launches int64        `json:"launches"`
 	Counts   api.Counts   `json:"counts"` // as they will stand once published
 	// NoOutput: there is nothing new to show, what is published stays.
 	NoOutput bool `json:"no_output,omitzero"`
