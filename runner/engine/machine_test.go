@@ -41,7 +41,7 @@ func TestWhateverHappensEveryRecordHasOneOutcome(t *testing.T) {
 		rapid.Check(struct{ testing.TB }{t}, func(r *rapid.T) {
 			worlds++
 			w := newWorld(t, r, filepath.Join(dir, fmt.Sprint(worlds)))
-			defer w.bench.stop()
+			defer w.stop()
 			for range rapid.IntRange(2, 9).Draw(r, "steps") {
 				steps := []func(){w.fault, w.fault, w.heal, w.fillDisk, w.makeRoom, w.queue, w.cancel, w.retry, w.accept, w.restart, w.edit, w.let, w.let}
 				rapid.SampledFrom(steps).Draw(r, "step")()

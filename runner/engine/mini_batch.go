@@ -79,7 +79,7 @@ func (a *attempt) run(ctx context.Context) (sink.Staged, error) {
 	// Whichever failed first is the cause: the other was interrupted by it.
 	if writeErr := <-written; readErr != nil || writeErr != nil {
 		cause := context.Cause(ctx)
-		if first, ok := cause.(interruption); ok && first.of == a {
+		if first, ok := errors.AsType[interruption](cause); ok && first.of == a {
 			cause = first.error
 		}
 		return sink.Staged{}, cause

@@ -21,6 +21,11 @@ const (
 	// endpointTimeout is how long an endpoint may take to be ready: nobody
 	// is starting it for us.
 	endpointTimeout = time.Minute
+	// unknownModelLimit is how long a server may answer, without another sign
+	// of life, that it does not know the model: some load it late.
+	unknownModelLimit = 2 * time.Minute
+	// silenceNoted is when a server that is still not ready is worth a line.
+	silenceNoted = 5 * time.Second
 	// probeMin and probeMax bound the wait between two readiness probes.
 	probeMin, probeMax = 10 * time.Millisecond, time.Second
 	// warmUps is how many records are tried before a 5xx counts against the
@@ -102,7 +107,7 @@ func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
 		limit = x.job.Predict.Server.StartTimeout.Value()
 	}
 	sign, answer, wait := time.Now(), "", probeMin
-	for {
+	for noted := false; ; {
 		now, err := s.client.Ready(ctx)
 		if err == nil {
 			if now, err = x.greet(ctx, s); err == nil {
@@ -127,7 +132,18 @@ func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
 		if output := s.lastSign(); output.After(sign) {
 			sign = output
 		}
-		if time.Since(sign) > limit {
+		silence := time.Since(sign)
+		if silence > silenceNoted && !noted {
+			noted = true
+			x.log.Warn("the prediction server is not ready yet", "answer", answer)
+			if err := x.event(ctx, "not_ready", answer); err != nil {
+				return err
+			}
+		}
+		switch hopeless(err, silence, limit) {
+		case api.Reason(api.ClassConfig):
+			return api.Fail(api.Reason(api.ClassConfig), "check predict.model and predict.protocol against what the server serves", err)
+		case api.ReasonStartTimeout:
 			return api.Fail(api.ReasonStartTimeout, "see its output with: batch-runner logs "+x.run.ID, fmt.Errorf(
 				"%s was not ready: no sign of life for %s, the last readiness answer was %q", s.url, limit, answer))
 		}
@@ -136,6 +152,19 @@ func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
 		}
 		wait = min(2*wait, probeMax)
 	}
+}
+
+// hopeless says why a server that has shown no sign of life for so long is not
+// waited for any longer; empty, it still is.
+func hopeless(answer error, silence, limit time.Duration) api.Reason {
+	refusal, ok := errors.AsType[*predict.Error](answer)
+	switch {
+	case ok && refusal.Class == api.ClassConfig && silence > min(unknownModelLimit, limit):
+		return api.Reason(api.ClassConfig)
+	case silence > limit:
+		return api.ReasonStartTimeout
+	}
+	return ""
 }
 
 // greet learns what a ready model takes, and sends the warm-up. An answer that

@@ -63,7 +63,9 @@ func (d *dispatcher) post(ctx context.Context, request *predict.Request, key str
 		return nil, err
 	}
 	half := request.Len() / 2
-	d.rows.shrink(int64(half))
+	if err := d.shrink(ctx, int64(half)); err != nil {
+		return nil, err
+	}
 	var responses []*predict.Response
 	for _, span := range [][2]int{{0, half}, {half, request.Len()}} {
 		part := request.Slice(span[0], span[1])
@@ -78,6 +80,16 @@ func (d *dispatcher) post(ctx context.Context, request *predict.Request, key str
 		responses = append(responses, answers...)
 	}
 	return responses, nil
+}
+
+// shrink lowers the size of later requests, also of those to a server that is
+// launched later in this run.
+func (d *dispatcher) shrink(ctx context.Context, rows int64) error {
+	d.rows.shrink(rows)
+	d.x.resolving.Lock()
+	d.x.plan.RowsPerRequest = min(d.x.plan.RowsPerRequest, rows)
+	d.x.resolving.Unlock()
+	return d.x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.ShrinkRequests(d.x.run.ID, rows) })
 }
 
 // sample reads the features of the plan's first good records, for the

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 )
 
@@ -49,4 +50,16 @@ func TestRunPredictsEveryRecordOnceInInputOrder(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(b.output, ".batch", "*")); len(left) > 0 {
 		t.Errorf("staging is left behind: %v", left)
 	}
+}
+
+func TestARequestSizeThatWasTooLargeIsLearntForTheRun(t *testing.T) {
+	b := newBench(t)
+	b.server.Inject(predicttest.Fault{MoreThan: 6, Status: 413})
+	run := b.run()
+	plan, err := b.store.Plan(run.ID)
+	must(t, err)
+	if run.State != api.RunSucceeded || plan.RowsPerRequest != 5 { // 20, halved until it fits
+		t.Errorf("run ended %s with %d rows a request", run.State, plan.RowsPerRequest)
+	}
+	b.eachPredictedOnce()
 }

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/predict"
 )
 
 func TestAnEndedRunMovesOnlyByRetryOrAccept(t *testing.T) {
@@ -137,4 +138,26 @@ func TestJudge(t *testing.T) {
 			t.Fatalf("%+v under %s is %+v", c, text, end)
 		}
 	})
+}
+
+// A server that keeps saying that it does not know the model is not waited for
+// as long as one that is silent, and is not launched again.
+func TestHopeless(t *testing.T) {
+	unknown := &predict.Error{Class: api.ClassConfig, Status: 404}
+	loading := &predict.Error{Class: api.ClassTransient, Status: 503}
+	for _, test := range []struct {
+		answer         *predict.Error
+		silence, limit time.Duration
+		want           api.Reason
+	}{
+		{unknown, time.Minute, 10 * time.Minute, ""},
+		{unknown, 3 * time.Minute, 10 * time.Minute, "config"},
+		{unknown, 2 * time.Second, time.Second, "config"},
+		{loading, 3 * time.Minute, 10 * time.Minute, ""},
+		{loading, 11 * time.Minute, 10 * time.Minute, api.ReasonStartTimeout},
+	} {
+		if got := hopeless(test.answer, test.silence, test.limit); got != test.want {
+			t.Errorf("%v after %s of %s: %q, want %q", test.answer.Status, test.silence, test.limit, got, test.want)
+		}
+	}
 }

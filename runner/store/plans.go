@@ -70,6 +70,12 @@ func (t *Tx) ResolvePlan(run string, rowsPerRequest int64, columns []string) err
 		rowsPerRequest, encode(columns), run)
 }
 
+// ShrinkRequests notes that requests of a run hold at most rows records from
+// now on: within a run the number only shrinks.
+func (t *Tx) ShrinkRequests(run string, rows int64) error {
+	return t.exec(`UPDATE plans SET rows_per_request = $1 WHERE run_id = $2 AND rows_per_request > $1`, rows, run)
+}
+
 // StartAttempt records what a run attempt is executed with.
 func (t *Tx) StartAttempt(run string, attempt, generation int64, execSpecHash string) error {
 	return t.exec(`INSERT INTO run_attempts (run_id, attempt, generation, exec_spec_hash, started_at) VALUES ($1, $2, $3, $4, $5)
