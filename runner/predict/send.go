@@ -112,13 +112,12 @@ func verdict(e *Error) retryhttp.Verdict {
 
 // sent completes the error of a request.
 func sent(ctx context.Context, err error, sends int) error {
-	e, ok := errors.AsType[*Error](err)
-	switch {
-	case ok:
+	if ctx.Err() != nil {
+		return err // a cause may hold the *Error of another request
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
 		e.Sends = sends
 		return e
-	case ctx.Err() != nil:
-		return err
 	}
 	return &Error{Class: api.ClassConfig, Sends: sends, Err: fmt.Errorf("send a request: %w", err)}
 }
