@@ -180,22 +180,31 @@ func (b *bench) wait(id string) store.Run {
 // so it is read again and again; no outcome depends on how often.
 func (b *bench) until(id string, done func(store.Run) bool) store.Run {
 	b.t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		run, err := b.store.Run(id)
+	var run store.Run
+	b.eventually("run "+id+" to get there", func() bool {
+		var err error
+		run, err = b.store.Run(id)
 		must(b.t, err)
 		if !run.Counts.Balanced() {
 			b.t.Fatalf("the accounting law is broken: %+v", run.Counts)
 		}
-		if done(run) {
-			return run
-		}
+		return done(run)
+	})
+	return run
+}
+
+// eventually asks again and again what sends no signal; no outcome depends on
+// how often.
+func (b *bench) eventually(what string, done func() bool) {
+	b.t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			b.t.Fatalf("run %s did not get there: %+v", id, run)
+			b.t.Fatalf("waited too long for %s", what)
 		}
 	}
 }

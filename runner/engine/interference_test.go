@@ -281,9 +281,7 @@ func TestARunThatIsPurgedLeavesNothingBehind(t *testing.T) {
 	b.until(run.ID, func(run store.Run) bool { return run.State == api.RunProvisioning })
 	must(t, b.store.Write(t.Context(), func(tx *store.Tx) error { return tx.PurgeJob(run.JobUID) }))
 	close(purged)
-	for b.engine.Executing() > 0 { // what is not found ends no sooner
-		time.Sleep(time.Millisecond)
-	}
+	b.eventually("the execution to end", func() bool { return b.engine.Executing() == 0 })
 	if left, _ := filepath.Glob(filepath.Join(b.output, ".batch", "*")); len(left) > 0 {
 		t.Errorf("staging is left behind: %v", left)
 	}
@@ -309,7 +307,11 @@ func TestTheEngineIsPatientWithAStoreThatRefuses(t *testing.T) {
 		return err
 	}))
 	b.engine.Wake()
-	time.Sleep(300 * time.Millisecond) // what must not happen can't be waited for
+	b.eventually("the first try", func() bool { return tries.Load() > 0 })
+	for range 200 { // each takes as long as a try without a pause would
+		must(t, b.store.Write(t.Context(), func(tx *store.Tx) error { return tx.Event(store.Event{}) }))
+		b.engine.Wake()
+	}
 	if n := tries.Load(); n != 1 {
 		t.Errorf("%d tries within moments", n)
 	}
