@@ -48,6 +48,9 @@ func malformed(data []byte, err error) error {
 	if errors.Is(err, io.EOF) {
 		return Errorf(CodeMalformed, "send one JSON document", "the document is empty")
 	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return Errorf(CodeMalformed, "close what is open", "the document ends too early, on line %d", 1+bytes.Count(bytes.TrimRight(data, "\n"), []byte("\n")))
+	}
 	return Errorf(CodeMalformed, "", "not a JSON document: %v", err)
 }
 

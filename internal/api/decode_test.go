@@ -188,7 +188,7 @@ func TestWhatIsNoJSONDocumentIsMalformed(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                          "the document is empty",
 		" \n":                       "the document is empty",
-		`{"name": "a"`:              "unexpected EOF",
+		`{"name": "a"`:              "the document ends too early, on line 1",
 		"{\n\"name\": \"a\",\n\nx}": "line 4 is not JSON",
 		"{\"name\": tru}":           "line 1 is not JSON",
 		`{} {}`:                     "text follows the JSON document",
