@@ -73,7 +73,7 @@ func TestAJobFileIsRefusedWithThePlaceAndTheRemedy(t *testing.T) {
 	b := newBench(t)
 	for text, wants := range map[string][]string{
 		`{"name":"iris","imput":{}}`: {"job.json", "imput is unknown", "input"},
-		`{"name":"iris",`:            {"job.json", "not a JSON document"},
+		`{"name":"iris",`:            {"job.json", "the document ends too early"},
 		`{"name":"../iris"}`:         {"name", "not a job name"},
 		`{"name":"i","schedule":{"cron":"0 25 * * *"},"input":{"files":{"uri":"/i.csv"}},"predict":{"protocol":"tf_v1","model":{"name":"m"},"features":{"columns":["a"]},"endpoint":{"url":"http://h"}},"output":{"files":{"uri":"/o"}}}`: {"schedule.cron", "25"},
 	} {
