@@ -219,18 +219,6 @@ func jitter(n int) time.Duration {
 	return rand.N(firstWait<<(n-1) + 1)
 }
 
-// ConnectionErrors is the Check of requests that may be sent twice without
-// harm but whose every answer counts: only what never reached a server, or was
-// cut off by it, is sent again. accept gets the complete answer.
-func ConnectionErrors(accept func(*Answer) error) Check {
-	return func(a *Answer) Verdict {
-		if a.Err == nil {
-			return Verdict{Err: accept(a)}
-		}
-		return Verdict{Err: a.Err, Retry: !IsTimeout(a.Err) && !errors.Is(a.Err, ErrTooLong)}
-	}
-}
-
 // IsTimeout tells whether a try took longer than the client's Timeout.
 func IsTimeout(err error) bool {
 	timeout, ok := errors.AsType[interface {

@@ -299,20 +299,3 @@ func TestABodyStillReadIsReported(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func TestConnectionErrorsRetriesOnlyWhatBroughtNoAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tr := &transport{answer: func(try int, _ *http.Request) (*http.Response, error) {
-			if try == 1 {
-				return nil, errRefused
-			}
-			return answer(503, "starting"), nil
-		}}
-		result, err := send(t, tr, retryhttp.Options{}, retryhttp.ConnectionErrors(func(a *retryhttp.Answer) error {
-			return fmt.Errorf("%d %s", a.Status, a.Body)
-		}))
-		if err == nil || err.Error() != "503 starting" || result.Sends != 2 {
-			t.Errorf("got %v after %d sends, want the 503 after 2", err, result.Sends)
-		}
-	})
-}

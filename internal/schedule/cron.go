@@ -16,12 +16,6 @@ var macros = map[string]string{
 	"@annually": "0 0 1 1 *",
 }
 
-// ValidateCron checks an expression without a zone. Its errors are *Error.
-func ValidateCron(expression string) error {
-	_, err := parseCron(expression)
-	return err
-}
-
 // parseCron reads minute, hour, day-of-month, month and day-of-week, or a macro.
 //
 // Days follow Vixie cron: when neither day field begins with * a day matches by

@@ -91,7 +91,7 @@ func TestCronErrors(t *testing.T) {
 		{"0 0 * * 5L", `day-of-week "5L": L is not accepted here`},
 		{"0 0 * * friL", `day-of-week "friL": L is not accepted here`},
 		{"0 0 * * MON#2", `day-of-week "MON#2": # is not accepted here; accepted are *, 0–7 or SUN–SAT, ranges`},
-		{"", `cron "": the number of fields is 0, not 5: minute hour day-of-month month day-of-week`},
+		{"", `neither cron nor every is set`},
 		{"0 2 * *", `the number of fields is 4, not 5: minute hour day-of-month month day-of-week`},
 		{"0 0 2 * * *", `the number of fields is 6, not 5: minute hour day-of-month month day-of-week`},
 		{"TZ=UTC 0 2 * * *", `a zone is written as time_zone, not in the expression`},
@@ -103,9 +103,9 @@ func TestCronErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.cron, func(t *testing.T) {
-			err := schedule.ValidateCron(tt.cron)
+			_, err := schedule.Parse(schedule.Spec{Cron: tt.cron})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Fatalf("ValidateCron = %v, want %s", err, tt.want)
+				t.Fatalf("Parse = %v, want %s", err, tt.want)
 			}
 			var finding *schedule.Error
 			if !errors.As(err, &finding) || finding.Field != "cron" || finding.Value != tt.cron {
