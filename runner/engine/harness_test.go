@@ -104,6 +104,7 @@ func (b *bench) start() {
 	var err error
 	b.store, err = store.Open(b.t.Context(), filepath.Join(b.dir, "data"), time.Now)
 	must(b.t, err)
+	b.holdToTheMachines()
 	b.engine = engine.New(engine.Options{
 		Store: b.store, FS: b.fs, Secrets: secret.New("", ""), Log: b.log, Now: time.Now, MaxConcurrentRuns: 2, Version: "test",
 		Transport: b.reach,
