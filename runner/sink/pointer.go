@@ -15,6 +15,7 @@ import (
 type Latest struct {
 	Format     int64     `json:"format"`
 	Job        string    `json:"job"`
+	UID        string    `json:"uid"`
 	Occurrence time.Time `json:"occurrence"`
 	Revision   int64     `json:"revision"`
 	Folder     string    `json:"folder"` // relative to the root, with slashes
@@ -43,8 +44,8 @@ func (f *Files) latest() (*Latest, error) {
 	if err := decode(content, latest, &latest.Format); err != nil {
 		return nil, f.taken("output pointer %s: %w", path, err)
 	}
-	if latest.Job != f.job {
-		return nil, f.taken("output pointer %s belongs to job %q", path, latest.Job)
+	if latest.UID != f.uid {
+		return nil, f.taken("output pointer %s belongs to job %q (uid %s)", path, latest.Job, latest.UID)
 	}
 	return latest, nil
 }
@@ -63,7 +64,7 @@ func (f *Files) writePointer(revision int64) error {
 	if err != nil {
 		return err
 	}
-	next := Latest{fileFormat, f.job, f.occasion.Occurrence.UTC(), revision, filepath.ToSlash(folder)}
+	next := Latest{fileFormat, f.job, f.uid, f.occasion.Occurrence.UTC(), revision, filepath.ToSlash(folder)}
 	latest, err := f.latest()
 	if err != nil {
 		return err

@@ -163,4 +163,9 @@ func TestOurOwnFolderAndAnEmptyOneAreNotTaken(t *testing.T) {
 	if err := p.open(t, "run-2", night).CheckTaken(); err != nil {
 		t.Errorf("a folder of the same job: %v", err)
 	}
+	renamed, err := sink.Open(p.fs, api.OutputFiles{URI: p.root + "/dt={date}", Format: "csv"}, "churn-eu", uid, api.Occasion{Occurrence: night, Run: "run-3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, renamed, publication(2, 0))
 }
