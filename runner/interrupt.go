@@ -11,8 +11,9 @@ import (
 )
 
 // canceller joins two rooms that do not know each other: the trigger cancels
-// the runs of a job it deletes inside its own transaction, and only once that
-// is committed may the engine interrupt the work under way.
+// runs inside its own transaction (of a job it deletes, or one that a newer
+// occurrence takes the place of), and only once that is committed may the
+// engine interrupt the work under way.
 type canceller struct {
 	store  *store.Store
 	engine *engine.Engine
@@ -22,8 +23,8 @@ type canceller struct {
 }
 
 // cancel is the trigger's way to cancel a run; the writer's goroutine calls it.
-func (c *canceller) cancel(tx *store.Tx, run store.Run, actor string) error {
-	if err := c.engine.CancelIn(tx, run, actor); err != nil {
+func (c *canceller) cancel(tx *store.Tx, run store.Run, reason api.Reason, actor string) error {
+	if err := c.engine.CancelIn(tx, run, reason, actor); err != nil {
 		return err
 	}
 	c.mu.Lock()

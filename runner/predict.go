@@ -56,12 +56,12 @@ func (r *Runner) Predict(ctx context.Context, p Prediction) (api.Why, error) {
 // unfinished finds the job's run, of that occurrence where one is given, that
 // an earlier process did not bring to its end.
 func (r *Runner) unfinished(uid string, occurrence time.Time) (api.Run, bool, error) {
-	active, err := r.store.ActiveRuns()
+	active, err := r.store.UnfinishedOf(uid)
 	if err != nil {
 		return api.Run{}, false, fmt.Errorf("look for an unfinished run: %w", err)
 	}
 	for _, run := range active {
-		if run.JobUID == uid && (occurrence.IsZero() || occurrence.Equal(run.Occurrence)) {
+		if occurrence.IsZero() || occurrence.Equal(run.Occurrence) {
 			return run.Run, true, nil
 		}
 	}

@@ -67,6 +67,7 @@ func New(ctx context.Context, o Options) (_ *Runner, err error) {
 	r.engine = engine.New(engine.Options{
 		Store: r.store, FS: o.FS, Secrets: secrets, Log: o.Log, Now: o.Now,
 		MaxConcurrentRuns: o.MaxConcurrentRuns, Version: o.Version, Transport: o.Transport,
+		Ended: func(tx *store.Tx, run store.Run) error { return r.trigger.Ended(tx, run) },
 	})
 	c := &canceller{store: r.store, engine: r.engine}
 	r.trigger = trigger.New(trigger.Options{Store: r.store, Log: o.Log, Now: o.Now, Wake: c.wake, Cancel: c.cancel})

@@ -158,7 +158,7 @@ func TestDecodeNamesTheValueThatIsWrong(t *testing.T) {
 func TestDecodeReportsAllFindingsAtOnce(t *testing.T) {
 	_, err := decode([]byte(`{"nme": 1, "paused": "no", "input": {"uri": "x"}}`), Job{})
 	want := `document is not valid
-  nme is unknown; the document takes input, keep_withheld, labels, max_failed, mini_batch, name, output, parallelism, paused, predict, retry, schedule
+  nme is unknown; the document takes catch_up, hold_after_failures, input, keep_withheld, labels, max_failed, max_queued, mini_batch, name, output, overlap, parallelism, paused, predict, retry, schedule
   paused is the string "no"; true or false is wanted
   input.uri is unknown; input takes files, key, on_empty`
 	if err == nil || err.Error() != want {
@@ -225,7 +225,7 @@ func FuzzDecode(f *testing.F) {
 			if job, ok := got.(Job); ok {
 				Validate(job)
 				job.Hash()
-				_ = job.Summary()
+				_ = job.Summary("")
 			}
 		}
 	})

@@ -18,6 +18,14 @@ const (
 	DefaultAttempts       = 4
 	DefaultMaxFailed      = "1%"
 	DefaultKeepWithheld   = Duration("7d")
+	DefaultCatchUp        = CatchUpLatest
+	DefaultMaxRuns        = 30
+	DefaultOverlap        = OverlapSkip
+	DefaultMaxQueued      = 100
+	DefaultMissing        = MissingRunAfter
+	DefaultRepeated       = RepeatedAuto
+	DefaultOnly           = OnlyMissing
+	DefaultOrder          = OldestFirst
 )
 
 // DefaultBackoff is the wait before the 2nd, 3rd and 4th attempt of a
@@ -40,10 +48,38 @@ const (
 	AsColumns = "columns"
 
 	PolicyPartial = "partial"
+
+	CatchUpLatest = "latest"
+	CatchUpAll    = "all"
+	CatchUpNone   = "none"
+
+	OverlapSkip          = "skip"
+	OverlapQueueOne      = "queue_one"
+	OverlapQueueAll      = "queue_all"
+	OverlapCancelRunning = "cancel_running"
+	OverlapAllow         = "allow"
+
+	MissingRunAfter = "run_after"
+	MissingSkip     = "skip"
+
+	RepeatedAuto  = "auto"
+	RepeatedFirst = "first"
+	RepeatedLast  = "last"
+	RepeatedBoth  = "both"
+
+	ShortMonthLastDay = "last_day"
+	ShortMonthSkip    = "skip"
+
+	OnlyMissing = "missing"
+	OnlyFailed  = "failed"
+	OnlyAll     = "all"
+
+	OldestFirst = "oldest_first"
+	NewestFirst = "newest_first"
 )
 
-// WithDefaults is the job that is run: every optional setting filled in. The
-// receiver is left alone.
+// WithDefaults is the job that is run: every optional setting filled in, those
+// about due occurrences where there is a schedule. The receiver is left alone.
 func (j Job) WithDefaults() Job {
 	setDefault(&j.Paused, false)
 	setDefault(&j.Parallelism, DefaultParallelism)
@@ -55,7 +91,33 @@ func (j Job) WithDefaults() Job {
 		if s.Every != "" {
 			setString(&s.Anchor, DefaultAnchor)
 		}
+		if s.Calendar != nil && len(s.Calendar.Minutes) == 0 {
+			c := *s.Calendar
+			c.Minutes = []int64{0}
+			s.Calendar = &c
+		}
+		if s.Every == "" {
+			d := DST{}
+			if s.DST != nil {
+				d = *s.DST
+			}
+			setString(&d.Missing, DefaultMissing)
+			setString(&d.Repeated, DefaultRepeated)
+			s.DST = &d
+		}
 		j.Schedule = &s
+		c := CatchUp{Mode: DefaultCatchUp}
+		if j.CatchUp != nil {
+			c = *j.CatchUp
+		}
+		if c.Mode == CatchUpAll {
+			setDefault(&c.MaxRuns, DefaultMaxRuns)
+		}
+		j.CatchUp = &c
+		setString(&j.Overlap, DefaultOverlap)
+		if j.Overlap == OverlapQueueAll {
+			setDefault(&j.MaxQueued, DefaultMaxQueued)
+		}
 	}
 	setString(&j.Input.OnEmpty, DefaultOnEmpty)
 	if j.Input.Files != nil {

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strings"
+	"time"
 )
 
 // Hash is the canonical hash of a job: two spellings of one specification
@@ -59,8 +61,17 @@ func (j Job) canonical() Job {
 	j.Predict.Outputs = absent(j.Predict.Outputs)
 	if j.Schedule != nil {
 		s := *j.Schedule
-		s.Every = s.Every.canonical()
+		s.Every, s.Jitter = s.Every.canonical(), s.Jitter.canonical()
+		s.Cron = strings.Join(strings.Fields(s.Cron), " ")
+		if at, err := time.Parse(time.RFC3339, s.Anchor); err == nil {
+			s.Anchor = at.UTC().Format(time.RFC3339)
+		}
 		j.Schedule = &s
+	}
+	if j.CatchUp != nil {
+		c := *j.CatchUp
+		c.Window = c.Window.canonical()
+		j.CatchUp = &c
 	}
 	if j.Predict.Server != nil {
 		s := *j.Predict.Server

@@ -11,6 +11,10 @@ func TestTwoSpellingsOfOneJobHashAlike(t *testing.T) {
 	for name, respell := range map[string]func(*Job){
 		"days":            func(j *Job) { j.KeepWithheld = "48h" },
 		"hours":           func(j *Job) { j.Schedule.Every = "720m" },
+		"cron spaces":     func(j *Job) { j.Schedule.Cron = " 0  2 * * *" },
+		"anchor's zone":   func(j *Job) { j.Schedule.Anchor = "2026-01-01T01:00:00+01:00" },
+		"jitter":          func(j *Job) { j.Schedule.Jitter = "600s" },
+		"window":          func(j *Job) { j.CatchUp.Window = "168h" },
 		"request timeout": func(j *Job) { j.Predict.RequestTimeout = "5000ms" },
 		"start timeout":   func(j *Job) { j.Predict.Server.StartTimeout = "60s" },
 		"backoff":         func(j *Job) { j.Retry.Backoff[1] = "60s" },
@@ -22,10 +26,16 @@ func TestTwoSpellingsOfOneJobHashAlike(t *testing.T) {
 		}
 	}
 
-	hash = minimalJob().Hash()
-	if minimalJob().WithDefaults().Hash() != hash {
-		t.Error("defaults written out have another hash")
+	for name, schedule := range map[string]*Schedule{
+		"none": nil, "cron": {Cron: "@daily"}, "every": {Every: "1h"}, "calendar": {Calendar: &Calendar{Hours: []int64{6}}},
+	} {
+		job := minimalJob()
+		job.Schedule = schedule
+		if job.WithDefaults().Hash() != job.Hash() {
+			t.Errorf("schedule %s: defaults written out have another hash", name)
+		}
 	}
+	hash = minimalJob().Hash()
 	for name, respell := range map[string]func(*Job){
 		"labels":  func(j *Job) { j.Labels = map[string]string{} },
 		"outputs": func(j *Job) { j.Predict.Outputs = map[string]string{} },
@@ -55,10 +65,10 @@ func TestKeepingNothingIsNotKeepingTheKey(t *testing.T) {
 	}
 }
 
-// planned are the parts of a job that are frozen with its plan; label, name,
-// paused and schedule have no say in how a run goes.
+// planned are the parts of a job that are frozen with its plan; label, name and
+// all that says when a run begins have no say in how it goes.
 func partOf(pointer string) (plan, exec bool) {
-	for _, prefix := range []string{"/name", "/labels", "/paused", "/schedule"} {
+	for _, prefix := range []string{"/name", "/labels", "/paused", "/schedule", "/catch_up", "/overlap", "/max_queued", "/hold_after_failures"} {
 		if strings.HasPrefix(pointer, prefix) {
 			return false, false
 		}

@@ -15,6 +15,16 @@ type Job struct {
 	Paused *bool `json:"paused,omitzero"`
 	// Schedule says when the job is due; absent means manual runs only.
 	Schedule *Schedule `json:"schedule,omitzero"`
+	// CatchUp says what becomes of occurrences that nobody decided in time.
+	CatchUp *CatchUp `json:"catch_up,omitzero"`
+	// Overlap says what becomes of an occurrence that falls due while a main
+	// run of the job is active: one of the Overlap words.
+	Overlap string `json:"overlap,omitzero"`
+	// MaxQueued bounds the scheduled runs that wait under "queue_all".
+	MaxQueued *int64 `json:"max_queued,omitzero"`
+	// HoldAfterFailures is the number of main runs in a row that may fail
+	// before the runner holds the job; absent never holds it.
+	HoldAfterFailures *int64 `json:"hold_after_failures,omitzero"`
 	// Input says where the records come from.
 	Input Input `json:"input"`
 	// MiniBatch says how the input is cut.
@@ -34,12 +44,53 @@ type Job struct {
 	KeepWithheld Duration `json:"keep_withheld,omitzero"`
 }
 
-// Schedule is a rule for due times: exactly one of Cron and Every.
+// Schedule is a rule for due times: exactly one of Cron, Every, Calendar and
+// At. Package schedule checks it.
 type Schedule struct {
-	Cron     string   `json:"cron,omitzero"`      // five fields, or @daily and the like
-	Every    Duration `json:"every,omitzero"`     // a fixed interval, blind to the wall clock
-	Anchor   string   `json:"anchor,omitzero"`    // RFC 3339 instant that Every counts from; with Every only
-	TimeZone string   `json:"time_zone,omitzero"` // IANA name; never the host's zone
+	Cron     string    `json:"cron,omitzero"`  // five fields, six with seconds first, or @daily and the like
+	Every    Duration  `json:"every,omitzero"` // a fixed interval, blind to the wall clock
+	Calendar *Calendar `json:"calendar,omitzero"`
+	At       []string  `json:"at,omitzero"` // single instants: RFC 3339, or local like "2026-12-24T18:00"
+
+	Anchor   string `json:"anchor,omitzero"`    // RFC 3339 instant that Every counts from; with Every only
+	TimeZone string `json:"time_zone,omitzero"` // IANA name; never the host's zone
+	// StartAt and EndAt bound the occurrences to [StartAt, EndAt); written as
+	// an element of At is.
+	StartAt string `json:"start_at,omitzero"`
+	EndAt   string `json:"end_at,omitzero"`
+	// ExcludeDates are local dates, "2026-12-24", that have no occurrence.
+	ExcludeDates []string `json:"exclude_dates,omitzero"`
+	// Jitter spreads jobs that share a rule: each is due a stable part of it
+	// later than its nominal occurrences.
+	Jitter Duration `json:"jitter,omitzero"`
+	DST    *DST     `json:"dst,omitzero"`
+}
+
+// Calendar is a rule in words: the days that all of Months, DaysOfMonth and
+// Weekdays allow, at each of Minutes in each of Hours. What is absent allows
+// every month or day; Minutes absent is minute 0.
+type Calendar struct {
+	Months      []string `json:"months,omitzero"`        // "jan" to "dec", or "1" to "12"
+	DaysOfMonth []int64  `json:"days_of_month,omitzero"` // 1 to 31, or -1 (the last day) to -28
+	Weekdays    []string `json:"weekdays,omitzero"`      // "mon", "mon#2" (the second), "fri#-1" (the last)
+	Hours       []int64  `json:"hours"`
+	Minutes     []int64  `json:"minutes,omitzero"`
+	// OnShortMonth says what a day above 28 is in a month without it:
+	// "last_day" or "skip". Required where such a day is listed.
+	OnShortMonth string `json:"on_short_month,omitzero"`
+}
+
+// DST says what becomes of wall times that daylight saving removes or repeats.
+type DST struct {
+	Missing  string `json:"missing,omitzero"`  // "run_after" (the gap) or "skip"
+	Repeated string `json:"repeated,omitzero"` // "auto", "first", "last" or "both"
+}
+
+// CatchUp says what becomes of missed occurrences.
+type CatchUp struct {
+	Mode    string   `json:"mode"`              // "latest", "all" or "none"
+	Window  Duration `json:"window,omitzero"`   // how old a missed occurrence may be and still run; absent: however old
+	MaxRuns *int64   `json:"max_runs,omitzero"` // of "all"
 }
 
 // Input is the source of a job's records.

@@ -24,10 +24,19 @@ func minimalJob() Job {
 // fullJob has every field set, also those that exclude each other.
 func fullJob() Job {
 	return Job{
-		Name:        "iris",
-		Labels:      map[string]string{"team": "plants"},
-		Paused:      new(true),
-		Schedule:    &Schedule{Cron: "0 2 * * *", Every: "12h", Anchor: "2026-01-01T00:00:00Z", TimeZone: "Europe/Berlin"},
+		Name:   "iris",
+		Labels: map[string]string{"team": "plants"},
+		Paused: new(true),
+		Schedule: &Schedule{
+			Cron: "0 2 * * *", Every: "12h", At: []string{"2026-12-24T18:00"},
+			Calendar: &Calendar{
+				Months: []string{"jan"}, DaysOfMonth: []int64{31}, Weekdays: []string{"mon#2"}, Hours: []int64{6}, Minutes: []int64{30}, OnShortMonth: ShortMonthSkip,
+			},
+			Anchor: "2026-01-01T00:00:00Z", TimeZone: "Europe/Berlin", StartAt: "2026-01-01T00:00", EndAt: "2027-01-01T00:00",
+			ExcludeDates: []string{"2026-12-25"}, Jitter: "10m", DST: &DST{Missing: MissingSkip, Repeated: RepeatedBoth},
+		},
+		CatchUp: &CatchUp{Mode: CatchUpAll, Window: "7d", MaxRuns: new(int64(5))},
+		Overlap: OverlapQueueAll, MaxQueued: new(int64(7)), HoldAfterFailures: new(int64(3)),
 		Input:       Input{Files: &InputFiles{URI: "/in/*.csv", Format: FormatJSONL}, Key: []string{"id"}, OnEmpty: OnEmptySkip},
 		MiniBatch:   &MiniBatchSpec{Rows: new(int64(20))},
 		Parallelism: new(int64(4)),
@@ -177,24 +186,20 @@ func TestSummaryShowsWhatIsInForce(t *testing.T) {
 	job := minimalJob()
 	want := "manual runs only · 10,000 rows a mini-batch, 8 in flight · 128 rows a request as matrix, 60s each · " +
 		"partial: failed mini-batches 4× after 10s, 1m, 5m · withheld above 1% for 7d · empty input: fail"
-	if got := job.Summary(); got != want {
+	if got := job.Summary("manual runs only"); got != want {
 		t.Errorf("minimal:\n%s\nwant\n%s", got, want)
 	}
 	job = fullJob()
-	job.Schedule.Every = ""
-	want = "paused · 0 2 * * * Europe/Berlin · 20 rows a mini-batch, 4 in flight · 10 rows a request as columns, 5s each · " +
+	want = "paused · at 02:00, Europe/Berlin · missed: all, at most 5, not older than 7d · overlap: queue_all, at most 7 · held after 3 failed runs in a row · " +
+		"20 rows a mini-batch, 4 in flight · 10 rows a request as columns, 5s each · " +
 		"partial: failed mini-batches 2× after 1s, 1m · withheld above 3% for 2d · empty input: skip · server starts within 1m · keeps id, a"
-	if got := job.Summary(); got != want {
+	if got := job.Summary("at 02:00, Europe/Berlin"); got != want {
 		t.Errorf("full:\n%s\nwant\n%s", got, want)
 	}
 	job = minimalJob()
 	job.Schedule = &Schedule{Cron: "0 2 * * MON-SAT"}
-	if got := job.Summary(); !strings.HasPrefix(got, "0 2 * * MON-SAT UTC · ") {
-		t.Errorf("a cron without time zone reads %q", got)
-	}
-	job.Schedule = &Schedule{Every: "90m"}
-	if got := job.Summary(); !strings.HasPrefix(got, "every 90m · ") {
-		t.Errorf("an interval reads %q", got)
+	if got := job.Summary("at 02:00"); !strings.HasPrefix(got, "at 02:00 · missed: latest · overlap: skip · 10,000 rows") {
+		t.Errorf("the defaults of a scheduled job read %q", got)
 	}
 }
 

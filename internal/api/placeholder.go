@@ -70,6 +70,16 @@ func HasOccurrencePlaceholder(uri string) bool {
 	return found
 }
 
+// HasRunPlaceholder tells whether the uri names another folder for another run.
+func HasRunPlaceholder(uri string) bool {
+	found := false
+	_, _ = expand(uri, func(word string) (string, error) {
+		found = found || word == "run"
+		return "", nil
+	})
+	return found
+}
+
 // Root is the folder of an output uri above its first placeholder, without a
 // trailing slash: the root of /out/dt={date}/ is /out.
 func Root(uri string) string {

@@ -10,6 +10,7 @@ const (
 	OriginSchedule Origin = "schedule"
 	OriginCatchUp  Origin = "catch_up"
 	OriginManual   Origin = "manual"
+	OriginBackfill Origin = "backfill"
 )
 
 // RunState is where a run stands in its life.
@@ -27,12 +28,13 @@ const (
 	RunFailed       RunState = "failed"
 	RunCancelled    RunState = "cancelled"
 	RunStopped      RunState = "stopped"
+	RunSkipped      RunState = "skipped" // replaced in the queue by a newer occurrence
 )
 
 // Ended tells whether nothing more happens to a run by itself.
 func (s RunState) Ended() bool {
 	switch s {
-	case RunSucceeded, RunIncomplete, RunFailed, RunCancelled, RunStopped:
+	case RunSucceeded, RunIncomplete, RunFailed, RunCancelled, RunStopped, RunSkipped:
 		return true
 	}
 	return false
@@ -87,6 +89,8 @@ const (
 	ReasonAccepted         Reason = "accepted"
 	ReasonWaitingForSlot   Reason = "waiting_for_slot"
 	ReasonWaitingForTurn   Reason = "waiting_for_turn"
+	ReasonReplaced         Reason = "replaced" // of a skipped run: a newer occurrence took its place
+	ReasonOverlap          Reason = "overlap"  // of a cancelled run: a newer occurrence ended it
 )
 
 // Counts is the accounting of a run, in records. At every moment
@@ -136,7 +140,8 @@ type Run struct {
 	Occurrence time.Time `json:"occurrence"`
 	Origin     Origin    `json:"origin"`
 	Sequence   int64     `json:"sequence"`
-	Attempt    int64     `json:"attempt"` // run attempt, counting from 1
+	Backfill   string    `json:"backfill,omitzero"` // id of the backfill that asked for it
+	Attempt    int64     `json:"attempt"`           // run attempt, counting from 1
 	State      RunState  `json:"state"`
 	Reason     Reason    `json:"reason,omitzero"`
 	// Message is one sentence for a person: what happened, where.

@@ -8,17 +8,24 @@ import (
 
 // Summary is a job in one sentence, from its specification alone: what is
 // written, and the defaults where nothing is. A misspelt key shows in it as
-// the default it left in force.
-func (j Job) Summary() string {
+// the default it left in force. when says in words when the job is due; it is
+// package schedule's to tell.
+func (j Job) Summary(when string) string {
 	j = j.WithDefaults()
-	parts := []string{
-		j.Schedule.summary(),
+	parts := []string{when}
+	if j.Schedule != nil {
+		parts = append(parts, "missed: "+j.CatchUp.summary(), j.overlap())
+	}
+	if j.HoldAfterFailures != nil {
+		parts = append(parts, fmt.Sprintf("held after %d failed runs in a row", *j.HoldAfterFailures))
+	}
+	parts = append(parts,
 		fmt.Sprintf("%s rows a mini-batch, %s in flight", Thousands(*j.MiniBatch.Rows), Thousands(*j.Parallelism)),
 		fmt.Sprintf("%s rows a request as %s, %s each", Thousands(*j.Predict.RowsPerRequest), j.Predict.Features.As, j.Predict.RequestTimeout),
 		fmt.Sprintf("%s: failed mini-batches %d× after %s", j.Retry.Policy, *j.Retry.Attempts, join(j.Retry.Backoff)),
 		fmt.Sprintf("withheld above %s for %s", j.MaxFailed, j.KeepWithheld),
-		"empty input: " + j.Input.OnEmpty,
-	}
+		"empty input: "+j.Input.OnEmpty,
+	)
 	if j.Predict.Server != nil {
 		parts = append(parts, "server starts within "+string(j.Predict.Server.StartTimeout))
 	}
@@ -31,15 +38,22 @@ func (j Job) Summary() string {
 	return strings.Join(parts, " · ")
 }
 
-func (s *Schedule) summary() string {
-	switch {
-	case s == nil:
-		return "manual runs only"
-	case s.Every != "":
-		return "every " + string(s.Every)
-	default:
-		return s.Cron + " " + s.TimeZone
+func (c CatchUp) summary() string {
+	text := c.Mode
+	if c.MaxRuns != nil {
+		text += fmt.Sprintf(", at most %d", *c.MaxRuns)
 	}
+	if c.Window != "" {
+		text += ", not older than " + string(c.Window)
+	}
+	return text
+}
+
+func (j Job) overlap() string {
+	if j.MaxQueued == nil {
+		return "overlap: " + j.Overlap
+	}
+	return fmt.Sprintf("overlap: %s, at most %d", j.Overlap, *j.MaxQueued)
 }
 
 func join[T ~string](words []T) string {

@@ -38,7 +38,7 @@ func Validate(j Job) []Error {
 			v.add("/labels", "", "a label needs a name")
 		}
 	}
-	v.schedule(j.Schedule)
+	v.calendar(j)
 	v.input(j.Input)
 	if j.MiniBatch != nil {
 		if j.MiniBatch.Rows == nil {
@@ -119,20 +119,38 @@ func (v *validator) duration(pointer string, d Duration, low, high time.Duration
 	}
 }
 
-func (v *validator) schedule(s *Schedule) {
-	if s == nil {
+// calendar checks what becomes of occurrences; the rule itself is package
+// schedule's to check.
+func (v *validator) calendar(j Job) {
+	v.optionalWord("/overlap", j.Overlap, OverlapSkip, OverlapQueueOne, OverlapQueueAll, OverlapCancelRunning, OverlapAllow)
+	v.count("/max_queued", j.MaxQueued, 1, 10_000)
+	if j.MaxQueued != nil && j.Overlap != OverlapQueueAll {
+		v.add("/max_queued", "", "goes with overlap = %q only; remove it or set that", OverlapQueueAll)
+	}
+	if j.Overlap == OverlapAllow && j.Output.Files != nil && !HasRunPlaceholder(j.Output.Files.URI) {
+		v.add("/overlap", "", "%q lets runs publish at the same time, so each needs a place of its own; add {run} to output.files.uri", j.Overlap)
+	}
+	v.count("/hold_after_failures", j.HoldAfterFailures, 1, 1000)
+	if c := j.CatchUp; c != nil {
+		v.word("/catch_up/mode", c.Mode, CatchUpLatest, CatchUpAll, CatchUpNone)
+		v.duration("/catch_up/window", c.Window, time.Second, 3660*24*time.Hour)
+		v.count("/catch_up/max_runs", c.MaxRuns, 1, 1000)
+		if c.Mode == CatchUpNone && c.Window != "" {
+			v.add("/catch_up/window", "", "bounds what is caught up with, and mode %q catches up with nothing; remove it", c.Mode)
+		}
+		if c.MaxRuns != nil && c.Mode != CatchUpAll {
+			v.add("/catch_up/max_runs", "", "goes with mode %q only; remove it or set that", CatchUpAll)
+		}
+	}
+	if j.Schedule != nil {
 		return
 	}
-	v.oneOf("/schedule", map[string]bool{"cron": s.Cron != "", "every": s.Every != ""})
-	v.duration("/schedule/every", s.Every, time.Second, 3660*24*time.Hour)
-	if s.Anchor == "" {
-		return
+	const why = "is about due occurrences, and a job without a schedule has none; remove it or add a schedule"
+	if j.Overlap != "" {
+		v.add("/overlap", "", why)
 	}
-	if s.Every == "" {
-		v.add("/schedule/anchor", "", "goes with every only; remove it or use every")
-	}
-	if _, err := time.Parse(time.RFC3339, s.Anchor); err != nil {
-		v.add("/schedule/anchor", "", "%q is not an RFC 3339 instant; write it like %s", s.Anchor, DefaultAnchor)
+	if j.CatchUp != nil {
+		v.add("/catch_up", "", why)
 	}
 }
 

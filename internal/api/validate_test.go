@@ -32,7 +32,12 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		return withServer(func(s *Server) { s.SecretEnv = map[string]SecretRef{"TOKEN": ref} })
 	}
 	withRetry := func(r Retry) func(*Job) { return func(j *Job) { j.Retry = &r } }
-	withSchedule := func(s Schedule) func(*Job) { return func(j *Job) { j.Schedule = &s } }
+	withSchedule := func(change func(*Job)) func(*Job) {
+		return func(j *Job) {
+			j.Schedule = &Schedule{Cron: "@daily"}
+			change(j)
+		}
+	}
 	inputURI := func(uri string) func(*Job) { return func(j *Job) { j.Input.Files.URI = uri } }
 	outputURI := func(uri string) func(*Job) { return func(j *Job) { j.Output.Files.URI = uri } }
 
@@ -48,12 +53,18 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/name", "is not a job name", func(j *Job) { j.Name = strings.Repeat("a", 64) }},
 		{"/labels", "a label needs a name", func(j *Job) { j.Labels = map[string]string{"": "x"} }},
 
-		{"/schedule", "one of cron, every is required", withSchedule(Schedule{TimeZone: "UTC"})},
-		{"/schedule", "cron and every are both set; keep one", withSchedule(Schedule{Cron: "@daily", Every: "1h"})},
-		{"/schedule/every", `"daily" is not a duration; write it like 30s`, withSchedule(Schedule{Every: "daily"})},
-		{"/schedule/every", `"10ms" is not between 1s and`, withSchedule(Schedule{Every: "10ms"})},
-		{"/schedule/anchor", "goes with every only", withSchedule(Schedule{Cron: "@daily", Anchor: DefaultAnchor})},
-		{"/schedule/anchor", `"noon" is not an RFC 3339 instant; write it like 1970-01-01T00:00:00Z`, withSchedule(Schedule{Every: "1h", Anchor: "noon"})},
+		{"/overlap", `"wait" is not one of skip, queue_one, queue_all, cancel_running, allow`, withSchedule(func(j *Job) { j.Overlap = "wait" })},
+		{"/overlap", "add {run} to output.files.uri", withSchedule(func(j *Job) { j.Overlap = OverlapAllow })},
+		{"/overlap", "a job without a schedule has none", func(j *Job) { j.Overlap = OverlapSkip }},
+		{"/max_queued", `goes with overlap = "queue_all" only`, withSchedule(func(j *Job) { j.MaxQueued = new(int64(5)) })},
+		{"/max_queued", "0 is not in 1–10000", withSchedule(func(j *Job) { j.Overlap, j.MaxQueued = OverlapQueueAll, new(int64(0)) })},
+		{"/hold_after_failures", "0 is not in 1–1000", func(j *Job) { j.HoldAfterFailures = new(int64(0)) }},
+		{"/catch_up", "a job without a schedule has none", func(j *Job) { j.CatchUp = &CatchUp{Mode: CatchUpNone} }},
+		{"/catch_up/mode", "is required: latest or all or none", withSchedule(func(j *Job) { j.CatchUp = &CatchUp{} })},
+		{"/catch_up/window", `"soon" is not a duration`, withSchedule(func(j *Job) { j.CatchUp = &CatchUp{Mode: CatchUpAll, Window: "soon"} })},
+		{"/catch_up/window", `mode "none" catches up with nothing`, withSchedule(func(j *Job) { j.CatchUp = &CatchUp{Mode: CatchUpNone, Window: "1d"} })},
+		{"/catch_up/max_runs", `goes with mode "all" only`, withSchedule(func(j *Job) { j.CatchUp = &CatchUp{Mode: CatchUpLatest, MaxRuns: new(int64(2))} })},
+		{"/catch_up/max_runs", "0 is not in 1–1000", withSchedule(func(j *Job) { j.CatchUp = &CatchUp{Mode: CatchUpAll, MaxRuns: new(int64(0))} })},
 
 		{"/input", "files is required", func(j *Job) { j.Input.Files = nil }},
 		{"/input/files/uri", "is required", func(j *Job) { j.Input.Files = &InputFiles{Format: FormatCSV} }},

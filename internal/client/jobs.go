@@ -158,12 +158,19 @@ func (c *Client) Decisions(ctx context.Context, name string, limit int) ([]api.D
 // StartRun triggers a run; with a key that was used before, it gives the run
 // that key made.
 func (c *Client) StartRun(ctx context.Context, name string, trigger api.Trigger, key string) (run api.Run, created bool, err error) {
+	created, err = c.create(ctx, jobPath(name)+"/runs", trigger, key, &run)
+	return run, created, err
+}
+
+// create asks for something new below a job; created is false where the key
+// made it before. Without a key it is sent only once.
+func (c *Client) create(ctx context.Context, path string, body any, key string, into any) (created bool, err error) {
 	r := &call{
-		method: http.MethodPost, path: jobPath(name) + "/runs", body: trigger, into: &run,
+		method: http.MethodPost, path: path, body: body, into: into,
 		header: map[string]string{"Idempotency-Key": key}, once: key == "",
 	}
 	err = c.do(ctx, r)
-	return run, r.status == http.StatusCreated, err
+	return r.status == http.StatusCreated, err
 }
 
 func jobPath(name string) string { return "/v1/jobs/" + url.PathEscape(name) }

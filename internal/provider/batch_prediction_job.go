@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
@@ -50,6 +52,7 @@ type jobIdentity struct {
 // or written.
 type jobMemory struct {
 	RunnerID   string             `json:"runner_id"`
+	UID        string             `json:"uid"` // stays when the name changes
 	Generation int64              `json:"generation"`
 	Hash       string             `json:"hash"`
 	Settings   api.ClientSettings `json:"settings"`
@@ -58,8 +61,8 @@ type jobMemory struct {
 const memoryKey = "memory"
 
 var jobAttributes = []string{
-	"name", "labels", "paused", "schedule", "input", "mini_batch", "parallelism", "predict", "output", "retry",
-	"max_failed", "keep_withheld", "run_on_create", "on_destroy", "runner",
+	"name", "labels", "paused", "schedule", "catch_up", "overlap", "max_queued", "hold_after_failures",
+	"input", "mini_batch", "parallelism", "predict", "output", "retry", "max_failed", "keep_withheld", "run_on_create", "on_destroy", "runner",
 }
 
 func newJobResource() resource.Resource { return &jobResource{} }
@@ -82,7 +85,7 @@ func (r *jobResource) Create(ctx context.Context, req resource.CreateRequest, re
 	}
 	stored, _, err := c.PutJob(ctx, model.Name, r.body(model), client.Condition{Create: true, Key: uuid.NewString()})
 	if api.CodeOf(err) == api.CodeExists {
-		resp.Diagnostics.Append(alreadyThere(ctx, c, model))
+		resp.Diagnostics.Append(alreadyThere(ctx, c, model, importInstead(model)))
 		return
 	}
 	if err != nil {
@@ -95,12 +98,13 @@ func (r *jobResource) Create(ctx context.Context, req resource.CreateRequest, re
 		return
 	}
 	resp.State.Raw = req.Plan.Raw
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("summary"), model.Summary())...)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("summary"), model.Summary(words(model.Schedule)))...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, jobIdentity{model.Name, runnerID})...)
 	remember(ctx, resp.Private, newJobMemory(runnerID, stored), &resp.Diagnostics)
 	if stored.Resumed {
 		resp.Diagnostics.AddAttributeWarning(path.Root("name"), fmt.Sprintf("name %q: the history of a deleted job is continued", model.Name),
-			"A job of this name was deleted on this runner a while ago. Its past runs count as this job's; choose another name if they should not.")
+			"A job of this name was deleted on this runner a while ago. It is resumed: its past runs count as this job's. If they should not, "+
+				"destroy the job with on_destroy = { purge = true }, and create it again.")
 	}
 	if model.RunOnCreate != "" && !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(firstRun(ctx, c, model, stored)...)
@@ -121,7 +125,7 @@ func (r *jobResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 	c, err := r.client(model, runnerID)
 	var stored api.StoredJob
 	if err == nil {
-		stored, err = c.Snapshot(ctx, model.Name)
+		stored, err = find(ctx, c, model.Name, memory.UID)
 	}
 	switch {
 	case api.CodeOf(err) == api.CodeNotFound:
@@ -135,11 +139,21 @@ func (r *jobResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 		resp.Diagnostics.Append(explain("read job "+model.Name, err)...)
 		return
 	}
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, jobIdentity{stored.Spec.Name, runnerID})...)
 	remember(ctx, resp.Private, newJobMemory(runnerID, stored), &resp.Diagnostics)
+	if stored.Held != nil {
+		resp.Diagnostics.Append(isHeld(c, stored.Spec.Name, *stored.Held))
+	}
 	if model.Hash() == stored.Spec.Hash() && equalSettings(model.ClientSettings, stored.Settings) {
 		stored.Spec, stored.Settings = model.Job, model.ClientSettings // the spelling of the state is as good
 	}
 	setJob(ctx, &resp.State, jobModel{stored.Spec, stored.Settings, model.Runner}, &resp.Diagnostics)
+}
+
+// isHeld warns of a hold, which is the runner's: no plan can show or end it.
+func isHeld(c *client.Client, name string, held api.Hold) diag.Diagnostic {
+	return diag.NewWarningDiagnostic(fmt.Sprintf("job %s is held by %s since %s: %s", name, held.By, held.Since.UTC().Format(time.RFC3339), held.Reason),
+		"What falls due is recorded as skipped, and no apply changes that. Release the job with\n\n  "+command(c, "release "+name))
 }
 
 func (r *jobResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
@@ -151,35 +165,27 @@ func (r *jobResource) Update(ctx context.Context, req resource.UpdateRequest, re
 	}
 	memory := recall[jobMemory](ctx, req.Private, &resp.Diagnostics)
 	runnerID := knownRunner(ctx, prior, memory, req.Identity)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, jobIdentity{prior.Name, runnerID})...)
 	if memory.Hash != model.Hash() || !equalSettings(memory.Settings, model.ClientSettings) {
 		c, err := r.client(model, runnerID)
 		var stored api.StoredJob
 		if err == nil {
-			stored, err = r.put(ctx, c, model, memory.Generation)
+			stored, err = r.put(ctx, c, prior.Name, model, memory)
 		}
-		if err != nil {
-			resp.Diagnostics.Append(explain("update job "+model.Name, err)...)
+		switch {
+		case api.CodeOf(err) == api.CodeExists:
+			resp.Diagnostics.Append(alreadyThere(ctx, c, model, fmt.Sprintf("Job %s keeps its name. Choose another one, or delete or rename the other job first.", prior.Name)))
+			return
+		case err != nil:
+			resp.Diagnostics.Append(explain("update job "+prior.Name, err)...)
 			return
 		}
 		memory = newJobMemory(runnerID, stored)
 	}
 	resp.State.Raw = req.Plan.Raw
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("summary"), model.Summary())...)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("summary"), model.Summary(words(model.Schedule)))...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, jobIdentity{model.Name, runnerID})...)
 	remember(ctx, resp.Private, memory, &resp.Diagnostics)
-}
-
-// put changes the job that was read, or registers it anew where the runner
-// does not have it any more.
-func (r *jobResource) put(ctx context.Context, c *client.Client, model jobModel, generation int64) (api.StoredJob, error) {
-	stored, _, err := c.PutJob(ctx, model.Name, r.body(model), client.Condition{IfMatch: generation})
-	switch api.CodeOf(err) {
-	case api.CodeNotFound:
-		stored, _, err = c.PutJob(ctx, model.Name, r.body(model), client.Condition{Create: true, Key: uuid.NewString()})
-	case api.CodePrecondition:
-		err = api.Errorf(api.CodePrecondition, "plan again to see the change", "somebody else changed job %s since it was read", model.Name)
-	}
-	return stored, err
 }
 
 func (r *jobResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
@@ -238,7 +244,7 @@ func knownRunner(ctx context.Context, model jobModel, memory jobMemory, identity
 }
 
 func newJobMemory(runnerID string, stored api.StoredJob) jobMemory {
-	return jobMemory{RunnerID: runnerID, Generation: stored.Generation, Hash: stored.Spec.Hash(), Settings: stored.Settings}
+	return jobMemory{RunnerID: runnerID, UID: stored.UID, Generation: stored.Generation, Hash: stored.Spec.Hash(), Settings: stored.Settings}
 }
 
 func equalSettings(a, b api.ClientSettings) bool {
@@ -269,7 +275,7 @@ func readJob(raw tftypes.Value, diags *diagnostics) (jobModel, bool) {
 func setJob(ctx context.Context, state *tfsdk.State, model jobModel, diags *diagnostics) {
 	tree, err := treeOf(model)
 	if fields, ok := tree.(map[string]any); ok {
-		fields["summary"] = model.Summary()
+		fields["summary"] = model.Summary(words(model.Schedule))
 		state.Raw, err = shape(state.Schema.Type().TerraformType(ctx), fields)
 	}
 	if err != nil {

@@ -2,7 +2,7 @@ package provider
 
 import (
 	"context"
-	"fmt"
+	"reflect"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -22,8 +22,8 @@ func (r *jobResource) ValidateConfig(_ context.Context, req resource.ValidateCon
 		return
 	}
 	f := findings(api.Validate(model.Job))
-	f = append(f, calendar(model.Schedule)...)
-	f = append(f, folders(model.Job)...)
+	f = append(f, calendar(model.Schedule, unknown)...)
+	f = append(f, folders(model.Job, unknown)...)
 	if d, err := model.RunOnCreate.Parse(); model.RunOnCreate != "" {
 		if err != nil {
 			f.add("/run_on_create", "%v", err)
@@ -37,8 +37,8 @@ func (r *jobResource) ValidateConfig(_ context.Context, req resource.ValidateCon
 	f.report(&resp.Diagnostics, unknown, empty)
 }
 
-// ModifyPlan plans the summary, and says what a new name or another runner
-// means.
+// ModifyPlan plans the summary and the identity, warns of a new schedule's
+// surprises, and says what another runner means.
 func (r *jobResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
 		return // destroyed
@@ -49,27 +49,41 @@ func (r *jobResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 		resp.Diagnostics.AddError("cannot read the plan of a job", err.Error())
 		return
 	}
-	summary := types.StringValue(model.Summary())
-	for _, pointer := range unknown {
-		if !within(pointer, "/runner") && !within(pointer, "/run_on_create") && !within(pointer, "/on_destroy") {
-			summary = types.StringUnknown()
-		}
-	}
-	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("summary"), summary)...)
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("summary"), plannedSummary(model, unknown))...)
 	if req.State.Raw.IsNull() {
+		r.warn(model, nil, unknown, &resp.Diagnostics)
 		return // created
 	}
 	prior, ok := readJob(req.State.Raw, &resp.Diagnostics)
 	if !ok {
 		return
 	}
-	if model.Name != "" && model.Name != prior.Name {
-		resp.Diagnostics.AddAttributeWarning(path.Root("name"), fmt.Sprintf("name %q: a new name is a new job", model.Name),
-			fmt.Sprintf("Job %s is deleted and its history stays with its name; job %s begins without any.", prior.Name, model.Name))
-	}
-	if movesAway(model, unknown, knownRunner(ctx, prior, recall[jobMemory](ctx, req.Private, &resp.Diagnostics), req.Identity)) {
+	r.warn(model, prior.Schedule, unknown, &resp.Diagnostics)
+	runnerID := knownRunner(ctx, prior, recall[jobMemory](ctx, req.Private, &resp.Diagnostics), req.Identity)
+	if movesAway(model, unknown, runnerID) {
 		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("runner"))
+		return
 	}
+	if model.Name != "" && model.Name != prior.Name && runnerID != "" { // renamed
+		resp.Diagnostics.Append(resp.Identity.Set(ctx, jobIdentity{model.Name, runnerID})...)
+	}
+}
+
+func plannedSummary(model jobModel, unknown []string) types.String {
+	for _, pointer := range unknown {
+		if !within(pointer, "/runner") && !within(pointer, "/run_on_create") && !within(pointer, "/on_destroy") {
+			return types.StringUnknown()
+		}
+	}
+	return types.StringValue(model.Summary(words(model.Schedule)))
+}
+
+// warn tells the surprises of a schedule once, when it is new.
+func (r *jobResource) warn(model jobModel, prior *api.Schedule, unknown []string, diags *diagnostics) {
+	if model.Schedule == nil || holdsUnknown("/schedule", unknown) || reflect.DeepEqual(model.Schedule, prior) {
+		return
+	}
+	diags.Append(surprises(model.Name, *model.Schedule, r.session.now())...)
 }
 
 // movesAway tells whether the plan names another runner than the one that has

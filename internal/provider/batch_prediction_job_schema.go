@@ -8,8 +8,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -19,6 +17,7 @@ const durationForm = "a duration like `30s`, `10m`, `1h30m` or `7d`"
 
 func (r *jobResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_prediction_job"
+	resp.ResourceBehavior.MutableIdentity = true // a new name renames the job
 }
 
 func (r *jobResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
@@ -35,8 +34,7 @@ func (r *jobResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				Required:            true,
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
-				MarkdownDescription: "Name, unique on its runner: 1 to 63 lower-case letters, digits and dashes. Another name is another job, without the history of this one.",
+				MarkdownDescription: "Name, unique on its runner: 1 to 63 lower-case letters, digits and dashes. A new name renames the job in place; its history goes along.",
 			},
 			"runner": runnerReference("Runner that keeps the job; give it a whole `batch_runner`. Default: the runner at the provider's `endpoint`. Another runner replaces the job."),
 			"labels": schema.MapAttribute{
@@ -47,7 +45,22 @@ func (r *jobResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *
 				Optional:            true,
 				MarkdownDescription: "Whether due occurrences are recorded as skipped instead of run. Default: `false`.",
 			},
-			"schedule":   scheduleSchema(),
+			"schedule": scheduleSchema(),
+			"catch_up": catchUpSchema(),
+			"overlap": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: fmt.Sprintf("What becomes of an occurrence that falls due while a run of the job is active or waits: `%s` records it as skipped, `%s` lets it wait in place of one that waits already, "+
+					"`%s` lets up to `max_queued` wait, `%s` cancels the run unless it is publishing, `%s` runs beside it and needs `{run}` in `output.files.uri`. Default: `%s`.",
+					api.OverlapSkip, api.OverlapQueueOne, api.OverlapQueueAll, api.OverlapCancelRunning, api.OverlapAllow, api.DefaultOverlap),
+			},
+			"max_queued": schema.Int64Attribute{
+				Optional:            true,
+				MarkdownDescription: fmt.Sprintf("How many scheduled runs may wait, 1 to 10,000; with `overlap = \"%s\"` only. Default: `%d`.", api.OverlapQueueAll, api.DefaultMaxQueued),
+			},
+			"hold_after_failures": schema.Int64Attribute{
+				Optional:            true,
+				MarkdownDescription: "After how many failed runs in a row the runner holds the job, 1 to 1000: what falls due is recorded as skipped until `batch-runner release`. Default: never.",
+			},
 			"input":      inputSchema(),
 			"mini_batch": miniBatchSchema(),
 			"parallelism": schema.Int64Attribute{
@@ -96,31 +109,6 @@ func onDestroySchema(description, purge string) schema.SingleNestedAttribute {
 		Optional: true, MarkdownDescription: description,
 		Attributes: map[string]schema.Attribute{
 			"purge": schema.BoolAttribute{Required: true, MarkdownDescription: purge},
-		},
-	}
-}
-
-func scheduleSchema() schema.Attribute {
-	return schema.SingleNestedAttribute{
-		Optional:            true,
-		MarkdownDescription: "When the job is due: exactly one of `cron` and `every`. Default: never by itself, only by hand.",
-		Attributes: map[string]schema.Attribute{
-			"cron": schema.StringAttribute{
-				Optional: true, CustomType: cronText,
-				MarkdownDescription: "Cron expression of five fields (minute, hour, day of month, month, day of week) with names, ranges, steps and lists, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.",
-			},
-			"every": schema.StringAttribute{
-				Optional: true, CustomType: durationText,
-				MarkdownDescription: "Fixed interval, whole seconds, whatever the clock on the wall shows: " + durationForm + ".",
-			},
-			"anchor": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: fmt.Sprintf("RFC 3339 instant that `every` counts from. Default: `%s`.", api.DefaultAnchor),
-			},
-			"time_zone": schema.StringAttribute{
-				Optional: true, CustomType: zoneText,
-				MarkdownDescription: fmt.Sprintf("IANA time zone of `cron` and of the placeholders in uris, like `Europe/Berlin`. The host's zone never counts. Default: `%s`.", api.DefaultTimeZone),
-			},
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
 )
 
 const jobKind = "batch_prediction_job"
@@ -132,20 +133,15 @@ func TestANameThatWasDeletedContinuesItsHistoryAndSaysSo(t *testing.T) {
 	h.clean(diags)
 	p, _ := h.plan(instance{kind: jobKind}, minimalJob())
 	_, diags = h.apply(p)
-	h.want(diags, isWarning, "churn", "history")
+	h.want(diags, isWarning, `"churn"`, "history", "resumed", "purge = true")
 }
 
-func TestAnotherNameOrRunnerIsAnotherJob(t *testing.T) {
+func TestAnotherRunnerIsAnotherJob(t *testing.T) {
 	f := startFake(t)
 	h := newHarness(t, object{"endpoint": f.endpoint})
 	here := object{"id": "runner-1", "endpoint": f.endpoint}
 	job := h.create(jobKind, with(minimalJob(), here, "runner"))
 
-	p, diags := h.plan(job, with(with(minimalJob(), here, "runner"), "churn-2", "name"))
-	h.want(diags, isWarning, `"churn-2"`, "a new name is a new job")
-	if !slices.Equal(p.replace, []string{`AttributeName("name")`}) {
-		t.Errorf("a new name replaces %v", p.replace)
-	}
 	for name, test := range map[string]struct {
 		runner   any
 		replaces bool
@@ -330,8 +326,8 @@ func TestBadInputIsAnErrorAtPlan(t *testing.T) {
 		{"0 25 * * *", "schedule.cron", `schedule.cron "0 25 * * *": hour 25 is not in 0–23`},
 		{"Europe/Berln", "schedule.time_zone", `schedule.time_zone "Europe/Berln": is not an IANA time zone`},
 		{"1h", "schedule.every", "schedule: cron and every are both set; keep one"},
-		{object{}, "schedule", "schedule: one of cron, every is required"},
-		{"2026-01-01T00:00:00Z", "schedule.anchor", "schedule.anchor goes with every only"},
+		{object{}, "schedule", "schedule: one of at, calendar, cron, every is required"},
+		{"2026-01-01T00:00:00Z", "schedule.anchor", `schedule.anchor "2026-01-01T00:00:00Z": goes with every only`},
 		{"10", "keep_withheld", `keep_withheld "10" is not a duration; write it like 30s`},
 		{"1h 30m", "predict.request_timeout", `predict.request_timeout "1h 30m" is not a duration`},
 		{[]any{"1s", "soon"}, "retry.backoff", `retry.backoff[1] "soon" is not a duration`},
@@ -374,51 +370,12 @@ func TestAFindingAboutWhatIsKnownDoesNotWaitForWhatIsNot(t *testing.T) {
 	h.want(h.validate(jobKind, config), isError, `schedule.cron "0 25 * * *": hour 25`)
 }
 
-func TestJobStatus(t *testing.T) {
-	f := startFake(t)
-	f.status["churn"] = api.JobStatus{
-		Job: "churn", Healthy: true, Summary: "succeeded", LastRun: &api.Run{ID: "run-1", State: api.RunSucceeded, Counts: api.Counts{Planned: 150, Committed: 150}},
-	}
-	const kind = "batch_prediction_job_status"
-	h := newHarness(t, object{"endpoint": f.endpoint})
-	status, diags := h.data(kind, object{"job": "churn"})
-	h.clean(diags)
-	for name, want := range map[string]string{"reachable": "true", "exists": "true", "healthy": "true", "summary": "succeeded", "next_due_at": "(null)"} {
-		if got := h.text(status[name]); got != want {
-			t.Errorf("%s is %s, want %s", name, got, want)
-		}
-	}
-	if got := h.text(status["last_run"], "state"); got != "succeeded" {
-		t.Errorf("last_run.state is %s", got)
-	}
-	if got := h.at(status["last_run"], "counts", "planned").String(); !strings.Contains(got, `"150"`) {
-		t.Errorf("last_run.counts.planned is %s", got)
-	}
-	if !status["active_run"].IsNull() {
-		t.Errorf("active_run is %s", status["active_run"])
-	}
-
-	status, diags = h.data(kind, object{"job": "absent"})
-	h.clean(diags)
-	if h.text(status["reachable"]) != "true" || h.text(status["exists"]) != "false" || h.text(status["healthy"]) != "false" {
-		t.Errorf("an absent job is %v", status)
-	}
-	status, diags = h.data(kind, object{"job": "churn", "runner": object{"id": "runner-9", "endpoint": f.endpoint}})
-	h.clean(diags)
-	if h.text(status["reachable"]) != "false" || h.text(status["exists"]) != "(null)" || !strings.Contains(h.text(status["summary"]), "runner-9") {
-		t.Errorf("at another runner it is %v", status)
-	}
-	f.wantToken()
-	_, diags = newHarness(t, object{"endpoint": f.endpoint}).data(kind, object{"job": "churn"})
-	h.want(diags, isError, "token")
-}
-
 func TestRunnerDataSource(t *testing.T) {
 	f := startFake(t)
 	h := newHarness(t, object{"endpoint": f.endpoint})
 	runner, diags := h.data("batch_runner", object{})
 	h.clean(diags)
-	for name, want := range map[string]string{"reachable": "true", "id": "runner-1", "version": "1.2.3", "zones": "2025c", "endpoint": f.endpoint, "data_dir": "/d"} {
+	for name, want := range map[string]string{"reachable": "true", "id": "runner-1", "version": "1.2.3", "zones": schedule.ZoneRelease(), "endpoint": f.endpoint, "data_dir": "/d"} {
 		if got := h.text(runner[name]); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}

@@ -3,6 +3,7 @@ package provider
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,6 +54,14 @@ func variants(config object) map[string]object {
 // covers fails where no configuration sets an attribute.
 func covers(t *testing.T, block *tfprotov6.SchemaBlock, seen map[string]bool) {
 	t.Helper()
+	matches := func(pattern string) bool {
+		for name := range seen {
+			if ok, err := path.Match(pattern, name); ok && err == nil {
+				return true
+			}
+		}
+		return false
+	}
 	var walk func(prefix string, attributes []*tfprotov6.SchemaAttribute)
 	walk = func(prefix string, attributes []*tfprotov6.SchemaAttribute) {
 		for _, a := range attributes {
@@ -62,11 +71,19 @@ func covers(t *testing.T, block *tfprotov6.SchemaBlock, seen map[string]bool) {
 			if !a.Required && !a.Optional {
 				continue
 			}
-			if !seen[prefix+a.Name] {
+			if !matches(prefix + a.Name) {
 				t.Errorf("%s is never unknown in this test", prefix+a.Name)
 			}
-			if a.NestedType != nil && a.NestedType.Nesting == tfprotov6.SchemaObjectNestingModeSingle {
+			if a.NestedType == nil {
+				continue
+			}
+			switch a.NestedType.Nesting {
+			case tfprotov6.SchemaObjectNestingModeSingle:
 				walk(prefix+a.Name+".", a.NestedType.Attributes)
+			case tfprotov6.SchemaObjectNestingModeMap:
+				walk(prefix+a.Name+".*.", a.NestedType.Attributes)
+			default:
+				t.Errorf("%s: this test does not look into it", prefix+a.Name)
 			}
 		}
 	}
@@ -85,11 +102,11 @@ func runnerConfigs(path string) []object {
 
 func TestEachAttributeUnknownOnceAndItsParentOnce(t *testing.T) {
 	f := startFake(t)
-	path := binary(t, "1.2.3")
+	exe := binary(t, "1.2.3")
 	h := newHarness(t, object{"endpoint": f.endpoint})
 	configs := map[string][]object{
 		"batch_prediction_job": fullJobs(object{"id": "runner-1", "endpoint": f.endpoint}),
-		"batch_runner":         runnerConfigs(path),
+		"batch_runner":         runnerConfigs(exe),
 	}
 	for kind, bases := range configs {
 		seen := map[string]bool{}
@@ -120,22 +137,26 @@ func TestEachAttributeUnknownOnceAndItsParentOnce(t *testing.T) {
 
 func TestEachAttributeOfTheDataSourcesAndTheProviderUnknownOnce(t *testing.T) {
 	h := newHarness(t, object{})
-	configs := map[string]object{
-		"batch_prediction_job_status": {"job": "churn", "runner": object{"id": "i", "endpoint": "unix:///r.sock"}},
-		"batch_runner":                {"endpoint": "unix:///r.sock"},
+	runner := object{"id": "i", "endpoint": "unix:///r.sock"}
+	configs := map[string][]object{
+		"batch_prediction_job_status": {{"job": "churn", "runner": runner}},
+		"batch_runner":                {{"endpoint": "unix:///r.sock"}},
 	}
-	for kind, base := range configs {
+	for _, schedule := range fullSchedules() {
+		configs["batch_schedule_preview"] = append(configs["batch_schedule_preview"],
+			object{"schedules": object{"nightly": schedule}, "from": "2026-01-01T00:00:00Z", "limit": 3, "runner": runner})
+	}
+	for kind, bases := range configs {
 		seen := map[string]bool{}
-		schema := h.schemas.DataSourceSchemas[kind]
-		for name, config := range variants(base) {
-			seen[name] = true
-			resp, err := h.server.ValidateDataResourceConfig(t.Context(), &tfprotov6.ValidateDataResourceConfigRequest{
-				TypeName: kind, Config: h.dynamic(h.value(schema.ValueType(), config)),
-			})
-			h.must(err)
-			h.clean(resp.Diagnostics)
+		for _, base := range bases {
+			for name, config := range variants(base) {
+				seen[name] = true
+				if diags := h.validateData(kind, config); len(diags) > 0 {
+					t.Errorf("%s, %s:\n%s", kind, name, show(diags))
+				}
+			}
 		}
-		covers(t, schema.Block, seen)
+		covers(t, h.schemas.DataSourceSchemas[kind].Block, seen)
 	}
 	provider := object{"endpoint": "unix:///r.sock", "token_file": "/t", "owner": "o", "request_timeout": "1s", "on_unreachable": "keep"}
 	seen := map[string]bool{}

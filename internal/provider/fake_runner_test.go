@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
 )
 
 // fakeRunner keeps jobs the way a runner does, in memory, and counts what it
@@ -25,11 +26,15 @@ type fakeRunner struct {
 	mu     sync.Mutex
 	id     string
 	token  string // wanted; empty: none
+	zones  string
 	jobs   map[string]api.StoredJob
 	buried map[string]bool
 	status map[string]api.JobStatus
 	run    api.Run // what each run is
 	writes []string
+
+	created int
+	mute    bool // the next write is done, but not answered
 }
 
 func startFake(t *testing.T) *fakeRunner {
@@ -42,7 +47,7 @@ func startFake(t *testing.T) *fakeRunner {
 	f := &fakeRunner{
 		endpoint: "unix://" + filepath.Join(dir, "r.sock"), id: "runner-1",
 		jobs: map[string]api.StoredJob{}, buried: map[string]bool{}, status: map[string]api.JobStatus{},
-		run: api.Run{ID: "run-1", State: api.RunSucceeded},
+		run: api.Run{ID: "run-1", State: api.RunSucceeded}, zones: schedule.ZoneRelease(),
 	}
 	f.listen(t)
 	t.Cleanup(func() { f.server.Close() })
@@ -71,6 +76,9 @@ func (f *fakeRunner) lose(name string) { f.change(func() { delete(f.jobs, name) 
 func (f *fakeRunner) edit(j api.StoredJob) {
 	f.change(func() { j.Generation++; f.jobs[j.Spec.Name] = j })
 }
+func (f *fakeRunner) hold(name string, held *api.Hold) {
+	f.change(func() { j := f.jobs[name]; j.Held = held; f.jobs[name] = j })
+}
 func (f *fakeRunner) job(n string) api.StoredJob { f.mu.Lock(); defer f.mu.Unlock(); return f.jobs[n] }
 
 func (f *fakeRunner) change(how func()) {
@@ -91,7 +99,7 @@ func (f *fakeRunner) written() []string {
 func (f *fakeRunner) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/info", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, 200, api.Info{API: api.Version, RunnerID: f.id, Version: "1.2.3", Zones: "2025c", Epoch: 3, DataDir: "/d"})
+		answer(w, 200, api.Info{API: api.Version, RunnerID: f.id, Version: "1.2.3", Zones: f.zones, Epoch: 3, DataDir: "/d"})
 	})
 	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /v1/jobs", func(w http.ResponseWriter, _ *http.Request) {
@@ -151,6 +159,8 @@ func (f *fakeRunner) put(w http.ResponseWriter, r *http.Request) {
 	}
 	name := r.PathValue("name")
 	stored, exists := f.jobs[name]
+	_, taken := f.jobs[body.Spec.Name]
+	renames := body.Spec.Name != name
 	switch {
 	case body.Spec.Labels["refuse"] != "":
 		refuse(w, 422, api.Error{Code: api.CodeInvalid, Message: "the job is not valid", Problems: []api.Error{
@@ -164,16 +174,40 @@ func (f *fakeRunner) put(w http.ResponseWriter, r *http.Request) {
 		refuse(w, 404, api.Error{Code: api.CodeNotFound, Message: "gone"})
 		return
 	case r.Header.Get("If-Match") != "" && r.Header.Get("If-Match") != strconv.Quote(strconv.FormatInt(stored.Generation, 10)):
+		if exists && body.Spec.Hash() == stored.Hash {
+			answer(w, 200, stored) // what is asked for is so
+			return
+		}
 		refuse(w, 412, api.Error{Code: api.CodePrecondition, Message: "changed"})
 		return
+	case renames && !exists:
+		refuse(w, 404, api.Error{Code: api.CodeNotFound, Message: "gone"})
+		return
+	case renames && taken:
+		refuse(w, 409, api.Error{Code: api.CodeExists, Pointer: "/name", Message: "is taken"})
+		return
 	}
-	f.writes = append(f.writes, "PUT "+name)
-	f.jobs[name] = api.StoredJob{
-		Spec: body.Spec, Settings: body.Settings, Owner: body.Owner, UID: "uid-1", Generation: stored.Generation + 1,
-		Hash: body.Spec.Hash(), CreatedAt: time.Unix(1, 0), UpdatedAt: time.Unix(1, 0),
+	if renames {
+		f.writes = append(f.writes, "RENAME "+name+" "+body.Spec.Name)
+	} else {
+		f.writes = append(f.writes, "PUT "+name)
 	}
-	reply := f.jobs[name]
+	uid := stored.UID
+	if !exists {
+		f.created++
+		uid = fmt.Sprintf("uid-%d", f.created)
+	}
+	delete(f.jobs, name)
+	f.jobs[body.Spec.Name] = api.StoredJob{
+		Spec: body.Spec, Settings: body.Settings, Owner: body.Owner, UID: uid, Generation: stored.Generation + 1,
+		Hash: body.Spec.Hash(), CreatedAt: time.Unix(1, 0), UpdatedAt: time.Unix(1, 0), Held: stored.Held,
+	}
+	reply := f.jobs[body.Spec.Name]
 	reply.Resumed = f.buried[name]
+	if f.mute { // the answer gets lost: the client asks again
+		f.mute = false
+		panic(http.ErrAbortHandler)
+	}
 	answer(w, 201, reply)
 }
 

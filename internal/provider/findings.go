@@ -76,23 +76,42 @@ func sentence(e *api.Error) string {
 	return text
 }
 
+// bearings lists what a finding about an attribute may rest on besides what
+// stands in and beside it. A finding within a key is doubtful while one of its
+// values is unknown.
+var bearings = map[string][]string{
+	"/max_queued":      {"/overlap"},
+	"/overlap":         {"/schedule", "/output/files/uri"},
+	"/catch_up":        {"/schedule"},
+	"/predict/outputs": {"/output/keep", "/input/key"},
+}
+
 // certain keeps the findings that the values not yet known can't change: none
-// about such a value, about an object that holds one, or beside one, because a
-// rule may join neighbours.
+// about such a value, about an object that holds one, beside one, because a
+// rule may join neighbours, or resting on one.
 func certain(findings []api.Error, unknown []string) []api.Error {
 	var kept []api.Error
 	for _, finding := range findings {
-		doubtful := false
-		for _, u := range unknown {
-			parent, _ := splitPointer(finding.Pointer)
-			beside, _ := splitPointer(u)
-			doubtful = doubtful || within(u, finding.Pointer) || within(finding.Pointer, u) || parent != "" && parent == beside
-		}
-		if !doubtful {
+		if !slices.ContainsFunc(unknown, func(u string) bool { return bears(u, finding.Pointer) }) {
 			kept = append(kept, finding)
 		}
 	}
 	return kept
+}
+
+// bears tells whether what becomes of an unknown value may change a finding.
+func bears(unknown, finding string) bool {
+	parent, _ := splitPointer(finding)
+	beside, _ := splitPointer(unknown)
+	if within(unknown, finding) || within(finding, unknown) || parent != "" && parent == beside {
+		return true
+	}
+	for about, grounds := range bearings {
+		if within(finding, about) && slices.ContainsFunc(grounds, func(ground string) bool { return within(ground, unknown) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func within(pointer, ancestor string) bool {

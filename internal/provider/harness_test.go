@@ -2,8 +2,10 @@ package provider
 
 import (
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -38,11 +40,16 @@ type planned struct {
 	state   tftypes.Value
 	private []byte
 	replace []string
+
+	identity *tfprotov6.ResourceIdentityData
 }
+
+// theDay is when all tests are: warnings look at the year to come.
+var theDay = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 
 func newHarness(t *testing.T, config object) *harness {
 	t.Helper()
-	server, err := providerserver.NewProtocol6WithError(New("test")())()
+	server, err := providerserver.NewProtocol6WithError(&batchProvider{version: "test", now: func() time.Time { return theDay }})()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +96,7 @@ func (h *harness) plan(prior instance, config object) (planned, []*tfprotov6.Dia
 		p.state, err = resp.PlannedState.Unmarshal(t)
 		h.must(err)
 	}
-	p.private = resp.PlannedPrivate
+	p.private, p.identity = resp.PlannedPrivate, resp.PlannedIdentity
 	for _, path := range resp.RequiresReplace {
 		p.replace = append(p.replace, path.String())
 	}
@@ -117,7 +124,7 @@ func (h *harness) apply(p planned) (instance, []*tfprotov6.Diagnostic) {
 	h.t.Helper()
 	resp, err := h.server.ApplyResourceChange(h.t.Context(), &tfprotov6.ApplyResourceChangeRequest{
 		TypeName: p.prior.kind, PriorState: h.dynamic(p.prior.state), PlannedState: h.dynamic(p.state),
-		Config: h.dynamic(p.config), PlannedPrivate: p.private, PlannedIdentity: p.prior.identity,
+		Config: h.dynamic(p.config), PlannedPrivate: p.private, PlannedIdentity: p.identity,
 	})
 	h.must(err)
 	return h.instance(p.prior.kind, resp.NewState, resp.Private, resp.NewIdentity), resp.Diagnostics
@@ -172,6 +179,14 @@ func (h *harness) importBy(kind, id string, identity object) (instance, []*tfpro
 	return h.instance(kind, r.State, r.Private, r.Identity), resp.Diagnostics
 }
 
+func (h *harness) validateData(kind string, config object) []*tfprotov6.Diagnostic {
+	h.t.Helper()
+	t := h.schemas.DataSourceSchemas[kind].ValueType()
+	resp, err := h.server.ValidateDataResourceConfig(h.t.Context(), &tfprotov6.ValidateDataResourceConfigRequest{TypeName: kind, Config: h.dynamic(h.value(t, config))})
+	h.must(err)
+	return resp.Diagnostics
+}
+
 func (h *harness) data(kind string, config object) (map[string]tftypes.Value, []*tfprotov6.Diagnostic) {
 	h.t.Helper()
 	t := h.schemas.DataSourceSchemas[kind].ValueType()
@@ -187,6 +202,67 @@ func (h *harness) data(kind string, config object) (map[string]tftypes.Value, []
 		h.must(state.As(&fields))
 	}
 	return fields, resp.Diagnostics
+}
+
+// call calls a function with plain arguments.
+func (h *harness) call(name string, arguments ...any) (any, *tfprotov6.FunctionError) {
+	h.t.Helper()
+	definitions, err := h.server.GetFunctions(h.t.Context(), &tfprotov6.GetFunctionsRequest{})
+	h.must(err)
+	definition := definitions.Functions[name]
+	if definition == nil {
+		h.t.Fatalf("there is no function %s", name)
+	}
+	req := &tfprotov6.CallFunctionRequest{Name: name}
+	for i, argument := range arguments {
+		req.Arguments = append(req.Arguments, h.dynamic(h.value(definition.Parameters[i].Type, argument)))
+	}
+	resp, err := h.server.CallFunction(h.t.Context(), req)
+	h.must(err)
+	if resp.Error != nil {
+		return nil, resp.Error
+	}
+	value, err := resp.Result.Unmarshal(definition.Return.Type)
+	h.must(err)
+	return h.plain(value), nil
+}
+
+// plain is a value as plain Go: strings, bools, int64, lists and maps.
+func (h *harness) plain(v tftypes.Value) any {
+	h.t.Helper()
+	if !v.IsKnown() || v.IsNull() {
+		return nil
+	}
+	switch v.Type().(type) {
+	case tftypes.List:
+		var elements []tftypes.Value
+		h.must(v.As(&elements))
+		list := []any{}
+		for _, element := range elements {
+			list = append(list, h.plain(element))
+		}
+		return list
+	case tftypes.Map, tftypes.Object:
+		var fields map[string]tftypes.Value
+		h.must(v.As(&fields))
+		plain := object{}
+		for name, field := range fields {
+			plain[name] = h.plain(field)
+		}
+		return plain
+	}
+	switch {
+	case v.Type().Is(tftypes.Number):
+		var n big.Float
+		h.must(v.As(&n))
+		i, _ := n.Int64()
+		return i
+	case v.Type().Is(tftypes.Bool):
+		var b bool
+		h.must(v.As(&b))
+		return b
+	}
+	return h.text(v)
 }
 
 func (h *harness) instance(kind string, state *tfprotov6.DynamicValue, private []byte, identity *tfprotov6.ResourceIdentityData) instance {

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
@@ -49,21 +50,49 @@ func (d *jobStatusDataSource) Schema(_ context.Context, _ datasource.SchemaReque
 					"endpoint": schema.StringAttribute{Required: true, MarkdownDescription: "Where the runner is reached."},
 				},
 			},
-			"reachable":    computedBool("Whether the runner answered."),
-			"exists":       computedBool("Whether it has the job; null where it did not answer."),
-			"healthy":      computedBool("Whether all is well: the runner answered, the newest due run succeeded or runs in time, and nothing is overdue. A job that was never due is healthy."),
-			"summary":      computedString("The first reason why the job is not healthy, or how the last run went."),
-			"reasons":      schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Every reason why the job is not healthy."},
-			"paused":       computedBool("Whether the job is declared as paused."),
-			"next_due_at":  computedString("When the job is due next; null where it never is by itself."),
-			"last_run":     runSchema("The newest run, by occurrence and revision; null where there is none."),
+			"reachable": computedBool("Whether the runner answered."),
+			"exists":    computedBool("Whether it has the job; null where it did not answer."),
+			"healthy":   computedBool("Whether all is well: the runner answered, the newest due run succeeded or runs in time, nothing is overdue, and the job is not held. A job that was never due is healthy."),
+			"summary":   computedString("The first reason why the job is not healthy, or how the last run went."),
+			"reasons":   schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Every reason why the job is not healthy."},
+			"paused":    computedBool("Whether the job is declared as paused."),
+			"held": schema.SingleNestedAttribute{
+				Computed: true, MarkdownDescription: "Why the runner holds the job: what falls due is recorded as skipped until `batch-runner release`. Null where it does not.",
+				Attributes: map[string]schema.Attribute{
+					"by":     computedString("`hold_after_failures`, or who asked for it."),
+					"reason": computedString("Why."),
+					"since":  computedString("Since when."),
+				},
+			},
+			"next_occurrence": computedString("The next occurrence, as the schedule means it; null where none is to come."),
+			"next_due_at":     computedString("When the job is due next: `next_occurrence`, later by the job's part of `jitter`; null where it never is by itself."),
+			"missed": schema.MapAttribute{
+				Computed: true, ElementType: types.Int64Type,
+				MarkdownDescription: "How many occurrences were missed, by reason: " + codes(missedReasons) + ". Null where the runner has not answered for the job.",
+			},
+			"skipped": schema.MapAttribute{
+				Computed: true, ElementType: types.Int64Type,
+				MarkdownDescription: "How many occurrences were skipped, by reason: " + codes(skippedReasons) + ". Null where the runner has not answered for the job.",
+			},
+			"backfill": schema.SingleNestedAttribute{
+				Computed: true, MarkdownDescription: "The backfill that goes on; null where none does.",
+				Attributes: map[string]schema.Attribute{
+					"id":        computedString("Id of the backfill."),
+					"total":     computedInt("Its occurrences."),
+					"waiting":   computedInt("Those without a run yet."),
+					"active":    computedInt("Those whose run goes on."),
+					"succeeded": computedInt("Those whose run succeeded."),
+					"failed":    computedInt("Those whose run ended otherwise."),
+				},
+			},
+			"last_run":     runSchema("The newest run, by occurrence and revision, backfills aside; null where there is none."),
 			"last_success": runSchema("The newest run that succeeded; null where there is none."),
 			"active_run":   runSchema("The run that goes on now; null where there is none."),
 			"last_decision": schema.SingleNestedAttribute{
 				Computed: true, MarkdownDescription: "What was decided about the newest occurrences; null where nothing was.",
 				Attributes: map[string]schema.Attribute{
 					"verdict": computedString("`run`, `skipped` or `missed`."),
-					"reason":  computedString("Why: `due`, `catch_up`, `overlap`, `paused` or `outage`."),
+					"reason":  computedString("Why. `run`: " + codes(runReasons) + ". `skipped`: " + codes(skippedReasons) + ". `missed`: " + codes(missedReasons) + "."),
 					"first":   computedString("The first occurrence it is about."),
 					"last":    computedString("The last occurrence it is about."),
 					"count":   computedInt("How many occurrences it is about."),
@@ -74,6 +103,15 @@ func (d *jobStatusDataSource) Schema(_ context.Context, _ datasource.SchemaReque
 	}
 }
 
+// The reasons of each verdict.
+var (
+	runReasons     = []string{api.DecidedDue, api.DecidedCatchUp}
+	skippedReasons = []string{api.DecidedOverlap, api.DecidedQueueFull, api.DecidedPaused, api.DecidedHeld, api.DecidedCursor}
+	missedReasons  = []string{api.DecidedOutage, api.DecidedTooOld, api.DecidedMaxRuns}
+)
+
+func codes(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }
+
 // runSchema is that of a run; its names are those of api.Run.
 func runSchema(description string) schema.Attribute {
 	return schema.SingleNestedAttribute{
@@ -81,9 +119,9 @@ func runSchema(description string) schema.Attribute {
 		Attributes: map[string]schema.Attribute{
 			"id":         computedString("Id of the run."),
 			"occurrence": computedString("The due time it stands for."),
-			"origin":     computedString("What asked for it: `schedule`, `catch_up` or `manual`."),
+			"origin":     computedString("What asked for it: `schedule`, `catch_up`, `manual` or `backfill`."),
 			"attempt":    computedInt("How many times its plan was begun, counting from 1."),
-			"state":      computedString("`queued`, `planning`, `provisioning`, `running`, `committing`, `succeeded`, `incomplete`, `failed`, `cancelled` or `stopped`."),
+			"state":      computedString("`queued`, `planning`, `provisioning`, `running`, `committing`, `succeeded`, `incomplete`, `failed`, `cancelled`, `stopped` or `skipped` (a newer occurrence took its place in the queue)."),
 			"reason":     computedString("Why it ended other than succeeded, or why it waits; null where there is none."),
 			"message":    computedString("What happened, in a sentence; null where there is nothing to say."),
 			"withheld":   computedBool("Whether its results are held back because too many records failed."),

@@ -1,5 +1,5 @@
 // Package provider is the Terraform surface: the provider "batch", its
-// resources and data sources, one file or two for each.
+// resources, data sources and functions, one file or a few for each.
 //
 // It turns configuration into values of package api and back, finds at plan
 // whatever can be found there, and says what Terraform should show. It holds
@@ -11,8 +11,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -23,11 +25,15 @@ import (
 
 var (
 	_ provider.Provider                   = (*batchProvider)(nil)
+	_ provider.ProviderWithFunctions      = (*batchProvider)(nil)
 	_ provider.ProviderWithValidateConfig = (*batchProvider)(nil)
 )
 
 // batchProvider is the provider "batch".
-type batchProvider struct{ version string }
+type batchProvider struct {
+	version string
+	now     func() time.Time
+}
 
 // providerConfig is its configuration.
 type providerConfig struct {
@@ -43,7 +49,7 @@ var providerAttributes = []string{"endpoint", "token", "token_file", "owner", "r
 
 // New makes the constructor that providerserver asks for.
 func New(version string) func() provider.Provider {
-	return func() provider.Provider { return &batchProvider{version: version} }
+	return func() provider.Provider { return &batchProvider{version: version, now: time.Now} }
 }
 
 func (p *batchProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -127,6 +133,7 @@ func (p *batchProvider) Configure(_ context.Context, req provider.ConfigureReque
 		return s
 	}
 	s := &session{
+		now:           p.now,
 		endpoint:      declared("endpoint", config.Endpoint, client.EnvEndpoint),
 		token:         declared("token", config.Token, client.EnvToken),
 		tokenFile:     declared("token_file", config.TokenFile, client.EnvTokenFile),
@@ -148,5 +155,9 @@ func (p *batchProvider) Resources(context.Context) []func() resource.Resource {
 }
 
 func (p *batchProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{newRunnerDataSource, newJobStatusDataSource}
+	return []func() datasource.DataSource{newRunnerDataSource, newJobStatusDataSource, newSchedulePreviewDataSource}
+}
+
+func (p *batchProvider) Functions(context.Context) []func() function.Function {
+	return []func() function.Function{newCronNext, newCronDescribe, newCronValidate}
 }

@@ -27,6 +27,7 @@ type setting struct {
 type session struct {
 	endpoint, token, tokenFile, owner setting
 	timeout                           time.Duration
+	now                               func() time.Time
 	onUnreachable                     string
 
 	mu      sync.Mutex

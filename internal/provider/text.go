@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
-	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
 )
 
 var (
@@ -29,21 +27,49 @@ type text struct {
 	check func(string) (problem string) // begins with the value; empty: fine
 }
 
-// The forms.
+// The forms. The parts of a schedule are checked one by one here, and together,
+// once all of them are known, in ValidateConfig; what both find shows once.
+// (An element of a list can have a form, but nobody checks it by itself.)
 var (
 	durationText  = text{kind: "duration", check: checkDuration}
 	thresholdText = text{kind: "threshold", check: checkThreshold}
-	cronText      = text{kind: "cron", check: checkCron}
-	zoneText      = text{kind: "zone", check: checkZone}
 	uriText       = text{kind: "uri", check: checkURI}
+	instantText   = text{kind: "instant", check: checkInstant}
+	cronText      = part("cron", func(v string) api.Schedule { return api.Schedule{Cron: v} })
+	zoneText      = part("time_zone", func(v string) api.Schedule { return api.Schedule{Cron: "@daily", TimeZone: v} })
+	everyText     = part("every", func(v string) api.Schedule { return api.Schedule{Every: api.Duration(v)} })
+	jitterText    = part("jitter", func(v string) api.Schedule {
+		return api.Schedule{At: []string{api.DefaultAnchor}, Jitter: api.Duration(v)} // one occurrence has no next one
+	})
+	anchorText   = part("anchor", func(v string) api.Schedule { return api.Schedule{Every: "1h", Anchor: v} })
+	startText    = part("start_at", func(v string) api.Schedule { return api.Schedule{Every: "1h", StartAt: v} })
+	endText      = part("end_at", func(v string) api.Schedule { return api.Schedule{Every: "1h", EndAt: v} })
+	missingText  = part("dst/missing", func(v string) api.Schedule { return api.Schedule{Cron: "@daily", DST: &api.DST{Missing: v}} })
+	repeatedText = part("dst/repeated", func(v string) api.Schedule { return api.Schedule{Cron: "@daily", DST: &api.DST{Repeated: v}} })
 )
+
+// part is the form of one value of a schedule: what package schedule says of
+// it in a rule that is otherwise fine.
+func part(field string, rule func(string) api.Schedule) text {
+	return text{kind: field, check: func(value string) string {
+		if value == "" {
+			return "" // reported as empty with everything else that is
+		}
+		for _, finding := range problemsOf(rule(value)) {
+			if within(finding.Pointer, "/schedule/"+field) {
+				return finding.Message
+			}
+		}
+		return ""
+	}}
+}
 
 func checkDuration(value string) string {
 	if value == "" {
-		return "" // reported as empty with everything else that is
+		return ""
 	}
 	_, err := api.Duration(value).Parse()
-	return problemOf(err)
+	return messageOf(err)
 }
 
 func checkThreshold(value string) string {
@@ -51,23 +77,25 @@ func checkThreshold(value string) string {
 		return ""
 	}
 	_, err := api.ParseThreshold(value)
-	return problemOf(err)
+	return messageOf(err)
 }
 
-func checkCron(value string) string {
-	if value == "" {
+func messageOf(err error) string {
+	if err == nil {
 		return ""
 	}
-	_, err := schedule.Parse(schedule.Spec{Cron: value})
-	return problemOf(err)
+	return err.Error()
 }
 
-func checkZone(value string) string {
-	if value == "" {
-		return ""
+func checkInstant(value string) string {
+	if _, err := time.Parse(time.RFC3339, value); err != nil && value != "" {
+		return notAnInstant(value)
 	}
-	_, err := schedule.LoadZone(value)
-	return problemOf(err)
+	return ""
+}
+
+func notAnInstant(value string) string {
+	return fmt.Sprintf("%q is not an RFC 3339 instant; write it like 2026-12-24T17:00:00Z", value)
 }
 
 func checkURI(value string) string {
@@ -75,18 +103,6 @@ func checkURI(value string) string {
 		return fmt.Sprintf("%q: %v", value, err)
 	}
 	return ""
-}
-
-// problemOf writes an error the way package api writes its findings: without
-// the name of the field, the value first.
-func problemOf(err error) string {
-	if err == nil {
-		return ""
-	}
-	if e, ok := errors.AsType[*schedule.Error](err); ok {
-		return fmt.Sprintf("%q: %s", e.Value, e.Problem)
-	}
-	return err.Error()
 }
 
 func (t text) Equal(other attr.Type) bool {
@@ -135,52 +151,4 @@ func (v textValue) ValidateAttribute(_ context.Context, req xattr.ValidateAttrib
 	if problem := v.form.check(v.ValueString()); problem != "" {
 		resp.Diagnostics.Append(diagnose(api.Error{Pointer: pointerOf(req.Path), Message: problem}))
 	}
-}
-
-// calendar checks what package api leaves to package schedule: that the rule
-// as a whole can be kept. Zone and cron alone are checked by their types too;
-// equal findings are shown once.
-func calendar(s *api.Schedule) []api.Error {
-	if s == nil || (s.Cron == "") == (s.Every == "") {
-		return nil // package api says it better
-	}
-	var findings []api.Error
-	add := func(field, problem string) {
-		if problem != "" {
-			findings = append(findings, api.Error{Pointer: "/schedule/" + field, Message: problem})
-		}
-	}
-	add("cron", checkCron(s.Cron))
-	add("time_zone", checkZone(s.TimeZone))
-	every, err := s.Every.Parse()
-	if err == nil && s.Every != "" {
-		var anchor time.Time
-		if s.Anchor != "" {
-			if anchor, err = time.Parse(time.RFC3339, s.Anchor); err != nil {
-				return findings
-			}
-		}
-		_, err = schedule.Parse(schedule.Spec{Every: every, Anchor: anchor})
-		if e, ok := errors.AsType[*schedule.Error](err); ok {
-			add(e.Field, problemOf(e))
-		}
-	}
-	return findings
-}
-
-// folders checks that the schedule's occurrences do not replace each other's
-// predictions. What is not known yet, or wrong by itself, is passed over.
-func folders(j api.Job) []api.Error {
-	if j.Schedule == nil || j.Output.Files == nil {
-		return nil
-	}
-	anchor, _ := time.Parse(time.RFC3339, j.Schedule.Anchor) // none is the default
-	rule, err := schedule.Parse(schedule.Spec{Cron: j.Schedule.Cron, Every: j.Schedule.Every.Value(), Anchor: anchor, TimeZone: j.Schedule.TimeZone})
-	if err != nil {
-		return nil
-	}
-	if err := schedule.CheckFolders(rule, j.Output.Files.URI); err != nil {
-		return []api.Error{{Pointer: "/output/files/uri", Message: err.Error()}}
-	}
-	return nil
 }

@@ -16,50 +16,90 @@ var macros = map[string]string{
 	"@annually": "0 0 1 1 *",
 }
 
-// parseCron reads minute, hour, day-of-month, month and day-of-week, or a macro.
+// cron reads an expression into the pattern it stands for.
 //
-// Days follow Vixie cron: when neither day field begins with * a day matches by
-// one or the other, else it must match both.
-func parseCron(expression string) (*pattern, error) {
-	refuse := func(format string, args ...any) (*pattern, error) {
-		return nil, &Error{"cron", expression, fmt.Sprintf(format, args...)}
+// Days follow Vixie cron: when neither day field begins with * (or ?) a day
+// matches by one or the other, else it must match both.
+func (p *parser) cron(expression string) *pattern {
+	days, err := parseCron(expression)
+	if err != nil {
+		p.refuse("/cron", expression, "%v", err)
+		return &pattern{}
 	}
+	days.excluded = p.excluded
+	return days
+}
+
+func parseCron(expression string) (*pattern, error) {
+	texts, err := cronFields(expression)
+	if err != nil {
+		return nil, err
+	}
+	p := &pattern{seconds: 1}
+	if len(texts) == 6 {
+		if p.seconds, err = secondField.parse(texts[0]); err != nil {
+			return nil, err
+		}
+		texts = texts[1:]
+	}
+	if p.minutes, err = minuteField.parse(texts[0]); err != nil {
+		return nil, err
+	}
+	hours, err := hourField.parse(texts[1])
+	if err != nil {
+		return nil, err
+	}
+	if err := p.days.parseNumbers(texts[2]); err != nil {
+		return nil, err
+	}
+	months, err := monthField.parse(texts[3])
+	if err != nil {
+		return nil, err
+	}
+	if err := p.days.parseWeekdays(texts[4]); err != nil {
+		return nil, err
+	}
+	p.hours, p.months = uint32(hours), uint32(months)
+	p.days.either = restricts(texts[2]) && restricts(texts[4])
+	return p, nil
+}
+
+// restricts tells whether a day field is a restriction to Vixie cron.
+func restricts(text string) bool { return text[0] != '*' && text[0] != '?' }
+
+// cronFields splits an expression, or the one a shorthand stands for, into its
+// five fields, or six with the seconds.
+func cronFields(expression string) ([]string, error) {
 	texts := strings.Fields(expression)
 	if len(texts) > 0 && strings.HasPrefix(texts[0], "@") {
 		macro, ok := macros[strings.ToLower(strings.Join(texts, " "))]
 		switch {
 		case strings.EqualFold(texts[0], "@every"):
-			return refuse("write an interval as every, not as @every")
+			return nil, fmt.Errorf("write an interval as every, not as @every")
 		case !ok:
-			return refuse("is not a known shorthand; write @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually or 5 fields")
+			return nil, fmt.Errorf("is not a known shorthand; write @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually or 5 fields")
 		}
 		texts = strings.Fields(macro)
 	}
 	switch {
 	case len(texts) > 0 && strings.Contains(texts[0], "="):
-		return refuse("a zone is written as time_zone, not in the expression")
-	case len(texts) != 5:
-		return refuse("the number of fields is %d, not 5: minute hour day-of-month month day-of-week", len(texts))
+		return nil, fmt.Errorf("a zone is written as time_zone, not in the expression")
+	case len(texts) != 5 && len(texts) != 6:
+		return nil, fmt.Errorf("the number of fields is %d, not 5: minute hour day-of-month month day-of-week, or 6 with second first", len(texts))
 	}
+	return texts, nil
+}
 
-	var sets [5]uint64
-	for i, field := range []cronField{minuteField, hourField, dayOfMonthField, monthField, dayOfWeekField} {
-		set, err := field.parse(texts[i])
-		if err != nil {
-			return refuse("%v", err)
-		}
-		sets[i] = set
+// cronNever says why an expression never fires: it can only be its days.
+func cronNever(expression string) string {
+	texts, err := cronFields(expression)
+	if err != nil {
+		return err.Error()
 	}
-	p := &pattern{
-		minutes:     sets[0],
-		hours:       uint32(sets[1]),
-		daysOfMonth: uint32(sets[2]),
-		months:      uint32(sets[3]),
-		weekdays:    uint32(sets[4]),
-		eitherDay:   !strings.HasPrefix(texts[2], "*") && !strings.HasPrefix(texts[4], "*"),
+	texts = texts[len(texts)-5:]
+	text := fmt.Sprintf("no day-of-month %s in month %s", texts[2], texts[3])
+	if restricts(texts[4]) {
+		text += " is day-of-week " + texts[4]
 	}
-	if _, ok := p.next(0); !ok {
-		return refuse("never fires: no day-of-month %s in month %s", texts[2], texts[3])
-	}
-	return p, nil
+	return text
 }

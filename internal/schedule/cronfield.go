@@ -7,35 +7,57 @@ import (
 	"strings"
 )
 
-// cronField is one of the five fields of an expression.
+// cronField is one of the fields of an expression.
 type cronField struct {
 	name     string
 	min, max int
 	names    []string // of the values from min on
+	also     string   // what is accepted beside values; cronday.go reads it
 }
 
 var (
+	secondField     = cronField{name: "second", min: 0, max: 59}
 	minuteField     = cronField{name: "minute", min: 0, max: 59}
 	hourField       = cronField{name: "hour", min: 0, max: 23}
-	dayOfMonthField = cronField{name: "day-of-month", min: 1, max: 31}
+	dayOfMonthField = cronField{name: "day-of-month", min: 1, max: 31, also: ", L, L-3, LW, 15W and ?"}
 	monthField      = cronField{name: "month", min: 1, max: 12, names: []string{
 		"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"}}
 	// Day-of-week also takes 7 for Sunday; parseValue and parseRange know.
-	dayOfWeekField = cronField{name: "day-of-week", min: 0, max: 6, names: []string{
+	dayOfWeekField = cronField{name: "day-of-week", min: 0, max: 6, also: ", FRIL, MON#2 and ?", names: []string{
 		"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}}
 )
 
 // parse reads a list of items into the set of their values.
-func (f cronField) parse(text string) (uint64, error) {
+func (f *cronField) parse(text string) (uint64, error) {
 	var set uint64
 	for item := range strings.SplitSeq(text, ",") {
-		from, to, step, err := f.parseItem(item)
+		values, err := f.parseItem(item)
 		if err != nil {
 			return 0, err
 		}
-		for v := from; v <= to; v += step {
-			set |= 1 << v
+		set |= values
+	}
+	return set, nil
+}
+
+// parseItem reads *, a value or a range, each with a step or without, into the
+// set of its values.
+func (f *cronField) parseItem(item string) (uint64, error) {
+	span, stepText, stepped := strings.Cut(item, "/")
+	step := 1
+	if stepped {
+		var err error
+		if step, err = f.parseStep(stepText); err != nil {
+			return 0, err
 		}
+	}
+	from, to, err := f.parseSpan(span, stepped)
+	if err != nil {
+		return 0, err
+	}
+	var set uint64
+	for v := from; v <= to; v += step {
+		set |= 1 << v
 	}
 	if f.isWeek() && set&(1<<7) != 0 {
 		set = set&^(1<<7) | 1
@@ -43,16 +65,9 @@ func (f cronField) parse(text string) (uint64, error) {
 	return set, nil
 }
 
-// parseItem reads *, a value or a range, each with a step or without. A value
-// with a step, like 5/10, begins a range that ends with the field.
-func (f cronField) parseItem(item string) (from, to, step int, err error) {
-	span, stepText, stepped := strings.Cut(item, "/")
-	step = 1
-	if stepped {
-		if step, err = f.parseStep(stepText); err != nil {
-			return 0, 0, 0, err
-		}
-	}
+// parseSpan reads what a step goes through. A value with a step, like 5/10,
+// begins a range that ends with the field.
+func (f *cronField) parseSpan(span string, stepped bool) (from, to int, err error) {
 	first, last, isRange := strings.Cut(span, "-")
 	switch {
 	case span == "":
@@ -71,10 +86,10 @@ func (f cronField) parseItem(item string) (from, to, step int, err error) {
 			}
 		}
 	}
-	return from, to, step, err
+	return from, to, err
 }
 
-func (f cronField) parseStep(text string) (int, error) {
+func (f *cronField) parseStep(text string) (int, error) {
 	step, ok := parseNumber(text)
 	if !ok || step < 1 || step > f.top() {
 		return 0, fmt.Errorf("%s step %q is not in 1–%d", f.name, text, f.top())
@@ -84,7 +99,7 @@ func (f cronField) parseStep(text string) (int, error) {
 
 // parseRange reads a range, which must ascend. Sunday begins a week as 0 and
 // ends one as 7, however it is written.
-func (f cronField) parseRange(first, last string) (from, to int, err error) {
+func (f *cronField) parseRange(first, last string) (from, to int, err error) {
 	if first == "" || last == "" {
 		return 0, 0, fmt.Errorf("%s range %s-%s lacks an end; write it like %d-%d", f.name, first, last, f.min, f.max)
 	}
@@ -107,11 +122,9 @@ func (f cronField) parseRange(first, last string) (from, to int, err error) {
 	return from, to, nil
 }
 
-func (f cronField) parseValue(text string) (int, error) {
-	for i, name := range f.names {
-		if strings.EqualFold(name, text) {
-			return f.min + i, nil
-		}
+func (f *cronField) parseValue(text string) (int, error) {
+	if v, ok := f.named(text); ok {
+		return v, nil
 	}
 	v, ok := parseNumber(text)
 	if !ok {
@@ -123,18 +136,29 @@ func (f cronField) parseValue(text string) (int, error) {
 	return v, nil
 }
 
+// named is the value that has a name.
+func (f *cronField) named(text string) (int, bool) {
+	for i, name := range f.names {
+		if strings.EqualFold(name, text) {
+			return f.min + i, true
+		}
+	}
+	return 0, false
+}
+
 // explain says why a text is not a value. The letters and signs that other cron
 // dialects know are named, so that nobody looks for a typo.
-func (f cronField) explain(text string) error {
+func (f *cronField) explain(text string) error {
 	if foreign, ok := f.foreign(text); ok {
-		return fmt.Errorf("%s %q: %c is not accepted here; accepted are *, %s, ranges (1-5), steps (*/5) and lists (1,5)",
-			f.name, text, foreign, f.values())
+		return fmt.Errorf("%s %q: %c is not accepted here; accepted are *, %s, ranges (1-5), steps (*/5), lists (1,5)%s",
+			f.name, text, foreign, f.values(), f.also)
 	}
 	return fmt.Errorf("%s %q is not in %s", f.name, text, f.values())
 }
 
-// foreign finds the sign of another dialect in L, LW, 15W, 5L, FRIL, MON#2 or ?.
-func (f cronField) foreign(text string) (rune, bool) {
+// foreign finds a sign that has no meaning here in L, LW, 15W, 5L, FRIL, MON#2
+// or ?.
+func (f *cronField) foreign(text string) (rune, bool) {
 	for _, r := range text {
 		if strings.ContainsRune("#?*", r) {
 			return r, true
@@ -151,17 +175,17 @@ func (f cronField) foreign(text string) (rune, bool) {
 	return 0, false
 }
 
-func (f cronField) isWeek() bool { return f.name == dayOfWeekField.name }
+func (f *cronField) isWeek() bool { return f.name == dayOfWeekField.name }
 
 // top is the largest number that may be written.
-func (f cronField) top() int {
+func (f *cronField) top() int {
 	if f.isWeek() {
 		return 7
 	}
 	return f.max
 }
 
-func (f cronField) values() string {
+func (f *cronField) values() string {
 	if len(f.names) == 0 {
 		return fmt.Sprintf("%d–%d", f.min, f.top())
 	}

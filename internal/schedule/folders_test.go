@@ -3,31 +3,37 @@ package schedule
 import (
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
 
 func TestNeighbouringOccurrencesMustNotShareAFolder(t *testing.T) {
 	for _, test := range []struct {
-		spec Spec
-		uri  string
-		want string // placeholder to add; empty: fine
+		declared api.Schedule
+		uri      string
+		want     string // placeholder to add; empty: fine
 	}{
-		{Spec{Cron: "0 2 * * *"}, "/out/dt={date}/", ""},
-		{Spec{Cron: "0 * * * *"}, "/out/dt={date}/", "{hour}"},
-		{Spec{Cron: "0 * * * *"}, "/out/dt={date}/{hour}/", ""},
-		{Spec{Cron: "0 * * * *", TimeZone: "Europe/Berlin"}, "/out/dt={date}/{hour}/", "{scheduled_at}"}, // 25 October: 02 twice
-		{Spec{Cron: "0 * * * *", TimeZone: "Europe/Berlin"}, "/out/{scheduled_at}/", ""},
-		{Spec{Cron: "*/15 * * * *"}, "/out/dt={date}/{hour}/", "{scheduled_at}"},
-		{Spec{Cron: "0 2 * * MON-SAT"}, "/out/{year}-{month}/", "{date}"},
-		{Spec{Cron: "0 2 1 * *"}, "/out/{year}-{month}/", ""},
-		{Spec{Cron: "0 2 1 * *"}, "/out/", ""}, // occurrence=… is appended
-		{Spec{Cron: "0 2 * * *"}, "/out/{run}/", ""},
-		{Spec{Every: 24 * time.Hour}, "/out/{date}/", ""},
-		{Spec{Every: 12 * time.Hour}, "/out/{date}/", "{hour}"},
-		{Spec{Every: time.Second}, "/out/{date:%Y%m%d%H%M}/", "{scheduled_at}"},
-		{Spec{Every: time.Second}, "/out/{date:%Y%m%d%H%M%S}/", ""},
+		{api.Schedule{Cron: "0 2 * * *"}, "/out/dt={date}/", ""},
+		{api.Schedule{Cron: "0 * * * *"}, "/out/dt={date}/", "{hour}"},
+		{api.Schedule{Cron: "0 * * * *"}, "/out/dt={date}/{hour}/", ""},
+		{api.Schedule{Cron: "0 * * * *", TimeZone: "Europe/Berlin"}, "/out/dt={date}/{hour}/", "{scheduled_at}"}, // 25 October: 02 twice
+		{api.Schedule{Cron: "0 * * * *", TimeZone: "Europe/Berlin"}, "/out/{scheduled_at}/", ""},
+		{api.Schedule{Cron: "*/30 * * * *", TimeZone: "Europe/Berlin"}, "/out/{date:%Y%m%d%H%M}/", "{scheduled_at}"}, // 02:30 twice, not in a row
+		{api.Schedule{Cron: "*/30 * * * *", TimeZone: "Asia/Tokyo"}, "/out/{date:%Y%m%d%H%M}/", ""},
+		{api.Schedule{Cron: "30 2 * * *", TimeZone: "Europe/Berlin", DST: &api.DST{Repeated: api.RepeatedBoth}}, "/out/dt={date}/", "{scheduled_at}"},
+		{api.Schedule{Cron: "0 * * * *", StartAt: "2030-01-01T00:00"}, "/out/dt={date}/", "{hour}"},
+		{api.Schedule{At: []string{"2020-01-01T06:00", "2020-01-01T18:00"}}, "/out/dt={date}/", "{hour}"},
+		{api.Schedule{Cron: "*/15 * * * *"}, "/out/dt={date}/{hour}/", "{scheduled_at}"},
+		{api.Schedule{Cron: "0 2 * * MON-SAT"}, "/out/{year}-{month}/", "{date}"},
+		{api.Schedule{Cron: "0 2 1 * *"}, "/out/{year}-{month}/", ""},
+		{api.Schedule{Cron: "0 2 1 * *"}, "/out/", ""}, // occurrence=… is appended
+		{api.Schedule{Cron: "0 2 * * *"}, "/out/{run}/", ""},
+		{api.Schedule{Every: "24h"}, "/out/{date}/", ""},
+		{api.Schedule{Every: "12h"}, "/out/{date}/", "{hour}"},
+		{api.Schedule{Every: "1s"}, "/out/{date:%Y%m%d%H%M}/", "{scheduled_at}"},
+		{api.Schedule{Every: "1s"}, "/out/{date:%Y%m%d%H%M%S}/", ""},
 	} {
-		s, err := Parse(test.spec)
+		s, err := Parse(test.declared)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +48,7 @@ func TestNeighbouringOccurrencesMustNotShareAFolder(t *testing.T) {
 }
 
 func BenchmarkCheckFolders(b *testing.B) {
-	s, err := Parse(Spec{Every: time.Second, TimeZone: "Europe/Berlin"})
+	s, err := Parse(api.Schedule{Every: "1s", TimeZone: "Europe/Berlin"})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,77 +1,100 @@
 package schedule
 
-// localRule gives the wall times of a pattern their instants in a zone.
+// walls is a set of wall times.
+type walls interface {
+	next(w int64) (int64, bool) // the first at or after w
+	prev(w int64) (int64, bool) // the last at or before w
+}
+
+// localRule gives wall times their instants in a zone.
 //
-// A pattern that can fire in all 24 hours of a day is hourly: it fires at every
-// instant whose wall time matches, so in both passes of a repeated hour, and not
-// at all for wall times that a gap skips.
-//
-// Any other pattern is fixed: each wall time has one instant, the first at which
-// the wall clock shows that time or a later one. That is the first of two for a
-// repeated wall time and the end of the gap for a missing one. The map never
-// decreases, so wall times that fall on one instant are neighbours and count
-// once. (It would be wrong for a gap that the clock falls back into; no zone has
-// one, and a test over all of them says so.)
+// A wall time's instants are those at which the clock shows it. Daylight saving
+// repeats some: first keeps the first instant that shows the time, last the
+// last one, neither keeps both. And it removes some: with runAfter a missing
+// time falls on the first instant after its gap, else it has no instant. Times
+// that land on one instant count once.
 type localRule struct {
-	pattern *pattern
-	zone    *zone
-	hourly  bool
+	walls       walls
+	zone        *zone
+	first, last bool
+	runAfter    bool
 }
 
-func newLocalRule(p *pattern, z *zone) localRule {
-	return localRule{pattern: p, zone: z, hourly: p.hours == allHours}
-}
-
-func (r localRule) next(from int64) (int64, bool) {
-	if r.hourly {
-		return r.nextMatch(from)
-	}
-	// The occurrences at or after from are those of the wall times that the
-	// clock has not shown or passed before.
-	w, ok := r.pattern.next(r.zone.latestWall(from-1) + 1)
-	if !ok {
-		return 0, false
-	}
-	return r.zone.firstAtOrPast(w)
-}
-
-func (r localRule) prev(upTo int64) (int64, bool) {
-	if r.hourly {
-		return r.prevMatch(upTo)
-	}
-	w, ok := r.pattern.prev(r.zone.latestWall(upTo))
-	if !ok {
-		return 0, false
-	}
-	return r.zone.firstAtOrPast(w)
-}
-
-// nextMatch is the first instant at or after from whose wall time matches.
-func (r localRule) nextMatch(from int64) (int64, bool) {
-	for i := r.zone.periodAt(from); i < len(r.zone.periods); i++ {
-		p := r.zone.periods[i]
-		w, ok := r.pattern.next(max(from, p.start) + p.offset)
-		if !ok {
-			return 0, false
+// next walks the zone's periods from the one that holds an instant, and leaps
+// over those that show no wall time of the rule.
+func (r *localRule) next(from int64) (int64, bool) {
+	z := r.zone
+	for i := z.periodAt(from); i < len(z.periods); {
+		p := &z.periods[i]
+		lo := r.opens(p)
+		if from > p.start {
+			lo = max(lo, from+p.offset)
 		}
-		if u := w - p.offset; u < r.zone.end(i) {
-			return u, true
+		w, ok := r.walls.next(lo)
+		if ok && w < r.closes(i) {
+			return p.instant(w), true
+		}
+		i++
+		// There is no wall time of the rule in [lo, w). Unless the clock falls
+		// back behind lo, the next one cannot be shown before w is.
+		if p.laterWall >= lo {
+			if !ok {
+				break
+			}
+			i = max(i, z.periodAt(w-maxOffset))
 		}
 	}
 	return 0, false
 }
 
-// prevMatch is the last instant at or before upTo whose wall time matches.
-func (r localRule) prevMatch(upTo int64) (int64, bool) {
-	for i := r.zone.periodAt(upTo); i >= 0; i-- {
-		p := r.zone.periods[i]
-		w, ok := r.pattern.prev(min(upTo, r.zone.end(i)-1) + p.offset)
-		if !ok {
-			return 0, false
+// prev is next backwards.
+func (r *localRule) prev(upTo int64) (int64, bool) {
+	z := r.zone
+	for i := z.periodAt(upTo); i >= 0; {
+		p := &z.periods[i]
+		hi := min(r.closes(i), upTo+p.offset+1)
+		w, ok := r.walls.prev(hi - 1)
+		if ok && w >= r.opens(p) {
+			return p.instant(w), true
 		}
-		if u := w - p.offset; u >= p.start {
-			return u, true
+		i--
+		if p.earlierWall < hi {
+			if !ok {
+				break
+			}
+			i = min(i, z.periodAt(w+maxOffset))
 		}
 	}
 	return 0, false
 }
+
+// opens is the first wall time that has its instant in a period. Those of a gap
+// that ends with the period's start come before the first one it shows.
+func (r *localRule) opens(p *period) int64 {
+	shown, fresh := p.start+p.offset, p.earlierWall+1
+	switch {
+	case r.first && r.runAfter:
+		return fresh
+	case r.first:
+		return max(fresh, shown)
+	case r.runAfter:
+		return min(fresh, shown)
+	}
+	return shown
+}
+
+// closes is the wall time before which those of a period end.
+func (r *localRule) closes(i int) int64 {
+	p := &r.zone.periods[i]
+	end := r.zone.end(i) + p.offset
+	if r.last {
+		end = min(end, p.laterWall)
+	}
+	return end
+}
+
+// wallList is a set of single wall times, ascending.
+type wallList []int64
+
+func (l wallList) next(w int64) (int64, bool) { return firstFrom(l, w) }
+func (l wallList) prev(w int64) (int64, bool) { return lastUpTo(l, w) }

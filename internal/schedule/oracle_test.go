@@ -1,195 +1,229 @@
 package schedule_test
 
 import (
+	"archive/zip"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"runtime/debug"
 	"slices"
+	"sort"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
 )
 
-// wallTime is what a wall clock and a calendar show in one minute.
-type wallTime struct {
-	year, month, day, hour, minute int
-	weekday                        time.Weekday
+const (
+	firstYear, lastYear = 2016, 2035
+	// longestShift is at least what any clock is moved by in these years.
+	longestShift = 3 * time.Hour
+)
+
+// TestAgainstTheOracle compares every occurrence of 60 rules around every change
+// of every zone's clock in 20 years, each with every choice of dst, and over the
+// month ends of one of the years.
+func TestAgainstTheOracle(t *testing.T) {
+	zones := zonesToCompare(t)
+	o := newOracle(oracleRules, time.Minute)
+	var total tally
+	t.Run("zones", func(t *testing.T) {
+		for i, name := range zones {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				c := newComparison(t, o, name)
+				for _, change := range clockChanges(t, c.zone) {
+					c.compare(around(change, 3*24*time.Hour), around(change, 24*time.Hour))
+				}
+				year := firstYear + i%(lastYear-firstYear+1)
+				for month := time.January; month <= time.December; month++ {
+					end := time.Date(year, month+1, 1, 0, 0, 0, 0, c.zone)
+					c.compare(around(end, 36*time.Hour), nothing)
+				}
+				total.add(&c.tally)
+			})
+		}
+	})
+	t.Logf("%d zones × %d expressions with %d choices of dst: %s", len(zones), len(oracleRules), o.choices(), &total)
+	total.atLeast(t, int64(len(zones))*50_000, int64(len(zones))*100_000)
 }
 
-// oracleRule says in Go what an expression says in cron.
-type oracleRule struct {
-	cron    string
-	matches func(w wallTime) bool
-	hourly  bool
+// TestEveryMinuteOfTwentyYears leaves out nothing that only some days show.
+func TestEveryMinuteOfTwentyYears(t *testing.T) {
+	t.Parallel()
+	o := newOracle(oracleRules, time.Minute)
+	c := newComparison(t, o, "Europe/Berlin")
+	until := lastYear
+	if sampling() {
+		until = firstYear + 1
+	}
+	for month := time.Date(firstYear, 1, 1, 0, 0, 0, 0, c.zone); month.Year() <= until; month = month.AddDate(0, 1, 0) {
+		c.compare(window{month, month.AddDate(0, 1, 0)}, nothing)
+	}
+	t.Logf("%d expressions, %d to %d: %s", len(oracleRules), firstYear, until, &c.tally)
+	c.tally.atLeast(t, 1_000_000, 1_000_000)
 }
 
-var oracleRules = []oracleRule{
-	{"* * * * *", func(wallTime) bool { return true }, true},
-	{"0 * * * *", func(w wallTime) bool { return w.minute == 0 }, true},
-	{"30 * * * *", func(w wallTime) bool { return w.minute == 30 }, true},
-	{"*/15 * * * *", func(w wallTime) bool { return w.minute%15 == 0 }, true},
-	{"7/20 0-23 * * SUN", func(w wallTime) bool {
-		return (w.minute == 7 || w.minute == 27 || w.minute == 47) && w.weekday == time.Sunday
-	}, true},
-	{"10 0-11,12-23 29 * *", func(w wallTime) bool { return w.minute == 10 && w.day == 29 }, true},
-	{"0 0 * * *", func(w wallTime) bool { return w.hour == 0 && w.minute == 0 }, false},
-	{"30 23 * * *", func(w wallTime) bool { return w.hour == 23 && w.minute == 30 }, false},
-	{"30 1 * * *", func(w wallTime) bool { return w.hour == 1 && w.minute == 30 }, false},
-	{"30 2 * * *", func(w wallTime) bool { return w.hour == 2 && w.minute == 30 }, false},
-	{"*/15 2 * * *", func(w wallTime) bool { return w.hour == 2 && w.minute%15 == 0 }, false},
-	{"0,30 1 * * *", func(w wallTime) bool { return w.hour == 1 && (w.minute == 0 || w.minute == 30) }, false},
-	{"0 1-5 * * *", func(w wallTime) bool { return w.minute == 0 && w.hour >= 1 && w.hour <= 5 }, false},
-	{"0 */2 * * *", func(w wallTime) bool { return w.minute == 0 && w.hour%2 == 0 }, false},
-	{"* 0-22 * * *", func(w wallTime) bool { return w.hour != 23 }, false},
-	{"0 2 * * MON-SAT", func(w wallTime) bool { return w.minute == 0 && w.hour == 2 && w.weekday != time.Sunday }, false},
-	{"45 0-3 * * 7", func(w wallTime) bool { return w.minute == 45 && w.hour <= 3 && w.weekday == time.Sunday }, false},
-	{"15 1,2,3 29 3,10 *", func(w wallTime) bool {
-		return w.minute == 15 && w.hour >= 1 && w.hour <= 3 && w.day == 29 && (w.month == 3 || w.month == 10)
-	}, false},
-	{"20 2 1-7 * SUN", func(w wallTime) bool {
-		return w.minute == 20 && w.hour == 2 && (w.day <= 7 || w.weekday == time.Sunday)
-	}, false},
-	{"0 2,3 */2 * SUN", func(w wallTime) bool {
-		return w.minute == 0 && (w.hour == 2 || w.hour == 3) && w.day%2 == 1 && w.weekday == time.Sunday
-	}, false},
+// TestSecondsAgainstTheOracle compares rules with seconds, second by second.
+func TestSecondsAgainstTheOracle(t *testing.T) {
+	t.Parallel()
+	o := newOracle(secondRules, time.Second)
+	var total tally
+	zones := oddZones
+	if sampling() {
+		zones = oddZones[len(oddZones)-3:]
+	}
+	for _, name := range zones {
+		c := newComparison(t, o, name)
+		for _, change := range clockChanges(t, c.zone) {
+			if change.Year() == 2018 || change.Year() == 2026 {
+				c.compare(around(change, 4*time.Hour), around(change, 4*time.Hour))
+			}
+		}
+		yearEnd := time.Date(2028, 1, 1, 0, 0, 0, 0, c.zone)
+		c.compare(around(yearEnd, 25*time.Hour), nothing)
+		total.add(&c.tally)
+	}
+	t.Logf("%d zones × %d expressions with %d choices of dst: %s", len(zones), len(secondRules), o.choices(), &total)
+	total.atLeast(t, int64(len(zones))*200_000, int64(len(zones))*20_000)
 }
 
-// The oracle walks every minute around every transition and judges it alone. It
-// shares no code with the package, and knows Next only by its answers.
-func TestAgainstAMinuteByMinuteOracle(t *testing.T) {
-	const around = 3 * 24 * time.Hour
-	compared := 0
-	for _, name := range []string{
-		"America/New_York", "America/Santiago", "America/Havana", "America/Nuuk", "Europe/Berlin",
-		"Africa/Casablanca", "Asia/Beirut", "Australia/Lord_Howe", "Pacific/Chatham", "Antarctica/Troll", "Asia/Kolkata",
-	} {
+// TestExcludedDatesAgainstTheOracle excludes the dates on which clocks change.
+func TestExcludedDatesAgainstTheOracle(t *testing.T) {
+	t.Parallel()
+	o := newOracle(oracleRules, time.Minute)
+	var total tally
+	for _, name := range oddZones {
 		zone, err := schedule.LoadZone(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, change := range clockChanges(zone, 2024, 2027) {
-			// The oracle needs a day more on each side, for times moved across.
-			minutes := nominalMinutes(zone, change.Add(-around-24*time.Hour), change.Add(around+24*time.Hour))
-			after, until := change.Add(-around), change.Add(around)
-			for _, rule := range oracleRules {
-				want := rule.occurrences(minutes, after, until)
-				s := mustParse(t, schedule.Spec{Cron: rule.cron, TimeZone: name})
-				got := slices.Collect(s.Between(after, until))
-				if !slices.Equal(got, want) {
-					t.Errorf("%s around %s:\n got %v\nwant %v", s, change, got, want)
-				}
-				askAround(t, s, want, change)
-				compared += len(want)
+		for _, change := range clockChanges(t, zone) {
+			if change.Year() == 2018 || change.Year() == 2026 {
+				days := around(change.In(zone), time.Minute) // two dates where the clock changes at midnight
+				c := newComparison(t, o.without(days.after, days.until), name)
+				c.compare(around(change, 3*24*time.Hour), around(change, 24*time.Hour))
+				total.add(&c.tally)
 			}
 		}
 	}
-	if compared < 100_000 {
-		t.Errorf("only %d occurrences were compared", compared)
-	}
+	t.Logf("%d zones × %d expressions with %d choices of dst: %s", len(oddZones), len(oracleRules), o.choices(), &total)
+	total.atLeast(t, 300_000, 700_000)
 }
 
-// askAround asks from instants that are not occurrences too: before the change,
-// at it and in the time it repeats.
-func askAround(t *testing.T, s *schedule.Schedule, due []time.Time, change time.Time) {
+// oddZones change their clocks as few do, or never.
+var oddZones = []string{
+	"UTC", "America/New_York", "America/Santiago", "America/Havana", "America/Nuuk", "America/Sao_Paulo", "Europe/Berlin", "Europe/Dublin",
+	"Africa/Casablanca", "Asia/Beirut", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia", "Pacific/Chatham", "Antarctica/Troll",
+}
+
+// zonesToCompare are the zones of the embedded data, each set of identical data
+// once.
+func zonesToCompare(t *testing.T) []string {
 	t.Helper()
-	for asked := change.Add(-6 * time.Hour); asked.Before(change.Add(6 * time.Hour)); asked = asked.Add(5 * time.Minute) {
-		i, found := slices.BinarySearchFunc(due, asked, time.Time.Compare)
-		if i > 0 {
-			if got, _ := s.Previous(asked); !got.Equal(due[i-1]) {
-				t.Errorf("%s: Previous(%s) = %s, want %s", s, asked, got, due[i-1])
-			}
+	archive, err := zip.OpenReader("zoneinfo.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, byData := 0, map[[sha256.Size]byte]string{}
+	for _, file := range archive.File {
+		if file.FileInfo().IsDir() {
+			continue
 		}
-		if found {
-			i++
+		names++
+		data, err := readAll(file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if i < len(due) {
-			if got, _ := s.Next(asked); !got.Equal(due[i]) {
-				t.Errorf("%s: Next(%s) = %s, want %s", s, asked, got, due[i])
-			}
+		// Of the names of one zone, an odd one is kept, else the first.
+		key := sha256.Sum256(data)
+		if kept, ok := byData[key]; !ok || !slices.Contains(oddZones, kept) && (file.Name < kept || slices.Contains(oddZones, file.Name)) {
+			byData[key] = file.Name
 		}
 	}
-}
-
-// nominalMinute pairs a minute of the wall clock with a minute of real time.
-type nominalMinute struct {
-	wall    wallTime
-	instant time.Time
-	kind    minuteKind
-}
-
-type minuteKind int
-
-const (
-	shownFirst minuteKind = iota
-	shownAgain            // repeated: the clock showed it before
-	neverShown            // missing: its instant is the first one after the gap
-)
-
-func nominalMinutes(zone *time.Location, from, to time.Time) []nominalMinute {
-	var shown []nominalMinute
-	seen := map[int]bool{}
-	for u := from; u.Before(to); u = u.Add(time.Minute) {
-		m := nominalMinute{wall: wallTimeOf(u.In(zone)), instant: u}
-		if seen[m.wall.ordinal()] {
-			m.kind = shownAgain
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	zones := slices.Sorted(maps.Values(byData))
+	t.Logf("zone data %s: %d names, %d of them with data of their own", schedule.ZoneRelease(), names, len(zones))
+	if len(zones) < 300 {
+		t.Fatalf("the embedded data has %d zones only", len(zones))
+	}
+	if sampling() {
+		const every = 25
+		sample := slices.Clone(oddZones)
+		for i := 0; i < len(zones); i += every {
+			sample = append(sample, zones[i])
 		}
-		seen[m.wall.ordinal()] = true
-		shown = append(shown, m)
+		slices.Sort(sample)
+		zones = slices.Compact(sample)
+		t.Logf("a sample of %d zones is compared; run without -short and -race to compare all", len(zones))
 	}
-	all := shown[:1:1]
-	for i, m := range shown[1:] {
-		last := shown[i]
-		for w := minuteAfter(last.wall); w.ordinal() < m.wall.ordinal(); w = minuteAfter(w) {
-			if !seen[w.ordinal()] {
-				all = append(all, nominalMinute{w, m.instant, neverShown})
-			}
-		}
-		all = append(all, m)
+	return zones
+}
+
+func readAll(file *zip.File) ([]byte, error) {
+	r, err := file.Open()
+	if err != nil {
+		return nil, err
 	}
-	return all
+	data, err := io.ReadAll(r)
+	return data, errors.Join(err, r.Close())
 }
 
-func (r oracleRule) occurrences(minutes []nominalMinute, after, until time.Time) []time.Time {
-	passedOver := neverShown
-	if !r.hourly {
-		passedOver = shownAgain
-	}
-	var due []time.Time
-	for _, m := range minutes {
-		if m.kind != passedOver && m.instant.After(after) && !m.instant.After(until) && r.matches(m.wall) {
-			due = append(due, m.instant)
-		}
-	}
-	slices.SortFunc(due, time.Time.Compare)
-	return slices.Compact(due)
+// sampling tells whether a part of the comparisons has to do: in short runs, and
+// with the race detector, which makes them ten times slower.
+func sampling() bool {
+	info, ok := debug.ReadBuildInfo()
+	races := ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+	return testing.Short() || races
 }
 
-func wallTimeOf(local time.Time) wallTime {
-	year, month, day := local.Date()
-	hour, minute, _ := local.Clock()
-	return wallTime{year, int(month), day, hour, minute, local.Weekday()}
-}
-
-func minuteAfter(w wallTime) wallTime {
-	return wallTimeOf(time.Date(w.year, time.Month(w.month), w.day, w.hour, w.minute+1, 0, 0, time.UTC))
-}
-
-// ordinal orders wall times, and differs between any two.
-func (w wallTime) ordinal() int {
-	return (((w.year*12+w.month)*32+w.day)*24+w.hour)*60 + w.minute
-}
-
-// clockChanges finds the instants at which a zone's offset changes, and one
-// ordinary day for a zone that has none.
-func clockChanges(zone *time.Location, firstYear, lastYear int) []time.Time {
+// clockChanges finds the instants at which a zone's offset from UTC changes.
+func clockChanges(t *testing.T, zone *time.Location) []time.Time {
+	t.Helper()
+	const stride = 3 * time.Hour
 	var changes []time.Time
-	end := time.Date(lastYear+1, 1, 1, 0, 0, 0, 0, time.UTC)
-	_, before := time.Date(firstYear, 1, 1, 0, 0, 0, 0, time.UTC).In(zone).Zone()
-	for u := time.Date(firstYear, 1, 1, 0, 0, 0, 0, time.UTC); u.Before(end); u = u.Add(30 * time.Minute) {
-		if _, offset := u.In(zone).Zone(); offset != before {
-			changes, before = append(changes, u), offset
-		}
+	offset := func(at time.Time) time.Duration {
+		_, seconds := at.In(zone).Zone()
+		return time.Duration(seconds) * time.Second
 	}
-	if len(changes) == 0 {
-		changes = append(changes, time.Date(firstYear, 12, 31, 0, 0, 0, 0, time.UTC))
+	before := time.Date(firstYear, 1, 1, 0, 0, 0, 0, time.UTC)
+	for at := before; at.Year() <= lastYear; before, at = at, at.Add(stride) {
+		if offset(at) == offset(before) {
+			continue
+		}
+		minutes := sort.Search(int(stride/time.Minute), func(n int) bool {
+			return offset(before.Add(time.Duration(n)*time.Minute)) != offset(before)
+		})
+		changes = append(changes, before.Add(time.Duration(minutes)*time.Minute))
+		if shift := offset(at) - offset(before); shift.Abs() > longestShift {
+			t.Fatalf("the clock of %s moves by %s: let longestShift allow for it", zone, shift)
+		}
 	}
 	return changes
+}
+
+// tally counts what was compared, so that a test cannot pass by comparing
+// nothing.
+type tally struct{ windows, instants, occurrences int64 }
+
+func (n *tally) add(more *tally) {
+	atomic.AddInt64(&n.windows, more.windows)
+	atomic.AddInt64(&n.instants, more.instants)
+	atomic.AddInt64(&n.occurrences, more.occurrences)
+}
+
+func (n *tally) String() string {
+	return fmt.Sprintf("%d instants in %d windows walked, %d occurrences compared", n.instants, n.windows, n.occurrences)
+}
+
+func (n *tally) atLeast(t *testing.T, instants, occurrences int64) {
+	t.Helper()
+	if !t.Failed() && (n.instants < instants || n.occurrences < occurrences) {
+		t.Errorf("only %s, want at least %d and %d", n, instants, occurrences)
+	}
 }

@@ -1,43 +1,30 @@
-// Package schedule is the calendar of the product: it turns a rule (a cron
-// expression or a fixed interval) into the instants at which a job is due, its
-// occurrences, and holds the daylight saving rules and the embedded zone data
-// that make the answer the same on every host.
+// Package schedule is the calendar of the product: it turns a declared rule (a
+// cron expression, a fixed interval, a calendar in words or a list of
+// date-times) into the instants at which a job is due, its occurrences, and
+// holds the daylight saving rules and the embedded zone data that make the
+// answer the same on every host. It also says in words what it will do.
 //
 // It is pure: it reads no clock, no host file and keeps no state but a cache of
 // zones. What to do with an occurrence (run it, skip it, catch up) is decided
 // by the trigger, not here.
 //
-// Three layers, each in its own file:
+// Three layers:
 //
-//   - cron.go reads an expression into a pattern;
-//   - pattern.go finds the wall times of a pattern, knowing nothing of zones;
+//   - parse.go reads a declaration; cron.go, calendar.go, interval.go and
+//     points.go the four kinds of rules, the first two into a pattern;
+//   - pattern.go and days.go find the wall times of a pattern, knowing nothing
+//     of zones;
 //   - local.go maps wall times to instants with the transitions of zone.go.
 package schedule
 
 import (
-	"fmt"
+	"hash/fnv"
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
-
-// Spec is a rule as a user writes it: exactly one of Cron and Every.
-type Spec struct {
-	Cron     string
-	Every    time.Duration // whole seconds
-	Anchor   time.Time     // one of the instants of Every; zero means the Unix epoch
-	TimeZone string        // IANA name; empty means UTC
-}
-
-// Error is a finding about one field of a Spec. Callers put the path of the
-// field's parent in front of it ("schedule.").
-type Error struct {
-	Field   string // "cron", "every", "anchor" or "time_zone"
-	Value   string // as the user wrote it
-	Problem string
-}
-
-func (e *Error) Error() string { return fmt.Sprintf("%s %q: %s", e.Field, e.Value, e.Problem) }
 
 // rule finds occurrences as Unix seconds. Both directions answer false when
 // there is none within the range the calendar covers.
@@ -47,61 +34,22 @@ type rule interface {
 }
 
 // The calendar covers the years 1 to 2399; asked beyond, it answers "none". The
-// upper bound keeps a zone's table of transitions small (see zone.go).
+// upper bound keeps a zone's table of transitions small (see zone.go). Patterns
+// look a year further, since wall times are ahead of and behind UTC.
 const (
 	minUnix int64 = -62135596800
 	endUnix int64 = 13569465600 // 2400-01-01T00:00:00Z
+
+	minYear, maxYear = 0, 2400
 )
 
 // Schedule is a parsed rule. It never changes, so goroutines may share it.
 type Schedule struct {
-	rule rule
-	zone *zone
-	text string
-}
-
-// Parse checks a spec and makes it ready to be asked. Its errors are *Error.
-func Parse(spec Spec) (*Schedule, error) {
-	if err := spec.checkShape(); err != nil {
-		return nil, err
-	}
-	name := spec.TimeZone
-	if name == "" {
-		name = "UTC"
-	}
-	zone, err := loadZone(name)
-	if err != nil {
-		return nil, err
-	}
-	s := &Schedule{zone: zone}
-	if spec.Cron == "" {
-		rule, err := newInterval(spec.Every, spec.Anchor)
-		if err != nil {
-			return nil, err
-		}
-		s.rule, s.text = rule, rule.String()
-	} else {
-		pattern, err := parseCron(spec.Cron)
-		if err != nil {
-			return nil, err
-		}
-		s.rule, s.text = newLocalRule(pattern, zone), strings.Join(strings.Fields(spec.Cron), " ")
-	}
-	s.text += " " + name
-	return s, nil
-}
-
-// checkShape finds fields that do not go together.
-func (spec Spec) checkShape() error {
-	switch {
-	case spec.Cron == "" && spec.Every == 0:
-		return &Error{"cron", "", "neither cron nor every is set; set one of them"}
-	case spec.Cron != "" && spec.Every != 0:
-		return &Error{"every", shortDuration(spec.Every), "cron is set too; keep one of them"}
-	case spec.Cron != "" && !spec.Anchor.IsZero():
-		return &Error{"anchor", spec.Anchor.Format(time.RFC3339Nano), "goes with every, not with cron; remove it"}
-	}
-	return nil
+	declared   api.Schedule // as written
+	zone       *zone
+	rule       rule // *interval, *localRule or *points
+	start, end int64
+	jitter     time.Duration
 }
 
 // Next is the first occurrence strictly after an instant, in UTC.
@@ -116,11 +64,11 @@ func (s *Schedule) Previous(before time.Time) (time.Time, bool) {
 	if before.Nanosecond() == 0 {
 		upTo--
 	}
-	if upTo < minUnix {
+	if upTo < s.start {
 		return time.Time{}, false
 	}
-	u, ok := s.rule.prev(min(upTo, endUnix-1))
-	return instant(u, ok && u >= minUnix)
+	u, ok := s.rule.prev(min(upTo, s.end-1))
+	return instant(u, ok && u >= s.start)
 }
 
 // Between yields the occurrences in (after, until], oldest first, in UTC.
@@ -157,18 +105,59 @@ func (s *Schedule) Span(after, until time.Time) Span {
 	return span
 }
 
-// String is the rule as written, with its zone: "0 2 * * MON-SAT Europe/Berlin".
-func (s *Schedule) String() string { return s.text }
+// String is a cron expression with its zone, "0 2 * * MON-SAT Europe/Berlin",
+// and any other rule in words.
+func (s *Schedule) String() string {
+	if s.declared.Cron == "" {
+		return s.Describe()
+	}
+	return strings.Join(strings.Fields(s.declared.Cron), " ") + " " + s.zone.location.String()
+}
+
+// Jitter is the stretch over which jobs of this rule are spread; 0 without one.
+func (s *Schedule) Jitter() time.Duration { return s.jitter }
+
+// Offset is the part of the jitter that a job, told by its key, is due later
+// than its nominal occurrences. It never changes.
+func (s *Schedule) Offset(key string) time.Duration {
+	if s.jitter == 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(key)) // a hash takes every byte
+	return time.Duration(h.Sum64()%uint64(s.jitter/time.Second)) * time.Second
+}
 
 // Location is the zone the rule is judged in.
 func (s *Schedule) Location() *time.Location { return s.zone.location }
 
+// local is the part of the rule that wall times tell; nil where there is none.
+func (s *Schedule) local() *localRule {
+	switch r := s.rule.(type) {
+	case *localRule:
+		return r
+	case *points:
+		return r.local
+	}
+	return nil
+}
+
+// pattern is that of a cron expression or a calendar, else nil.
+func (s *Schedule) pattern() *pattern {
+	if r, ok := s.rule.(*localRule); ok {
+		return r.walls.(*pattern)
+	}
+	return nil
+}
+
+// next is the first occurrence at or after an instant.
 func (s *Schedule) next(from int64) (int64, bool) {
-	if from >= endUnix {
+	from = max(from, s.start)
+	if from >= s.end {
 		return 0, false
 	}
-	u, ok := s.rule.next(max(from, minUnix))
-	return u, ok && u < endUnix
+	u, ok := s.rule.next(from)
+	return u, ok && u < s.end
 }
 
 func instant(u int64, ok bool) (time.Time, bool) {

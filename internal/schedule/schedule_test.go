@@ -2,9 +2,11 @@ package schedule_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
 )
 
@@ -84,6 +86,33 @@ func TestOccurrences(t *testing.T) {
 		{"the window leaves out its start and holds its end", "0 * * * *", "UTC", "2026-01-01T00:00:00Z", "2026-01-01T02:00:00Z",
 			[]string{"2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"}},
 
+		{"seconds first", "15,45 59 23 * * *", "UTC", "2026-01-01T23:00:00Z", "2026-01-02T23:59:20Z",
+			[]string{"2026-01-01T23:59:15Z", "2026-01-01T23:59:45Z", "2026-01-02T23:59:15Z"}},
+		{"the last day of the month", "0 6 L * *", "UTC", "2028-01-01T00:00:00Z", "2028-05-01T00:00:00Z",
+			[]string{"2028-01-31T06:00:00Z", "2028-02-29T06:00:00Z", "2028-03-31T06:00:00Z", "2028-04-30T06:00:00Z"}},
+		{"three days before it", "0 6 L-3 * *", "UTC", "2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z",
+			[]string{"2026-01-28T06:00:00Z", "2026-02-25T06:00:00Z", "2026-03-28T06:00:00Z", "2026-04-27T06:00:00Z"}},
+		{"thirty days before it is the 1st of long months", "0 6 L-30 * *", "UTC", "2026-01-01T00:00:00Z", "2026-05-02T00:00:00Z",
+			[]string{"2026-01-01T06:00:00Z", "2026-03-01T06:00:00Z", "2026-05-01T06:00:00Z"}},
+		{"the last weekday: Friday 30 January, Friday 27 February, Tuesday 31 March", "0 6 LW * *", "UTC", "2026-01-01T00:00:00Z", "2026-04-01T00:00:00Z",
+			[]string{"2026-01-30T06:00:00Z", "2026-02-27T06:00:00Z", "2026-03-31T06:00:00Z"}},
+		{"the last weekday when the last day is a Sunday", "0 6 LW 5 *", "UTC", "2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z",
+			[]string{"2026-05-29T06:00:00Z"}},
+		{"the weekday nearest to the 15th: a Sunday, a Saturday, a Tuesday", "0 6 15W 3,8,9 *", "UTC", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z",
+			[]string{"2026-03-16T06:00:00Z", "2026-08-14T06:00:00Z", "2026-09-15T06:00:00Z"}},
+		{"the nearest weekday stays in its month: the 1st is a Saturday", "0 6 1W 8 *", "UTC", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z",
+			[]string{"2026-08-03T06:00:00Z"}},
+		{"the nearest weekday stays in its month: the 31st is a Sunday", "0 6 31W * *", "UTC", "2026-04-01T00:00:00Z", "2026-08-01T00:00:00Z",
+			[]string{"2026-05-29T06:00:00Z", "2026-07-31T06:00:00Z"}},
+		{"the second Monday", "0 6 * * MON#2", "UTC", "2026-01-01T00:00:00Z", "2026-04-01T00:00:00Z",
+			[]string{"2026-01-12T06:00:00Z", "2026-02-09T06:00:00Z", "2026-03-09T06:00:00Z"}},
+		{"the fifth Friday is not in every month", "0 6 * * FRI#5", "UTC", "2026-01-01T00:00:00Z", "2026-08-01T00:00:00Z",
+			[]string{"2026-01-30T06:00:00Z", "2026-05-29T06:00:00Z", "2026-07-31T06:00:00Z"}},
+		{"the last Friday", "0 6 * * FRIL", "UTC", "2026-01-01T00:00:00Z", "2026-04-01T00:00:00Z",
+			[]string{"2026-01-30T06:00:00Z", "2026-02-27T06:00:00Z", "2026-03-27T06:00:00Z"}},
+		{"the 1st, the last day and the last Friday, by either", "0 6 1,L * FRIL", "UTC", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z",
+			[]string{"2026-01-01T06:00:00Z", "2026-01-30T06:00:00Z", "2026-01-31T06:00:00Z"}},
+
 		{"two restricted day fields match by either", "0 0 13 * FRI", "UTC", "2026-02-01T00:00:00Z", "2026-02-28T00:00:00Z",
 			[]string{"2026-02-06T00:00:00Z", "2026-02-13T00:00:00Z", "2026-02-20T00:00:00Z", "2026-02-27T00:00:00Z"}},
 		{"a day field that begins with * is no restriction to be joined by or", "0 0 */10 * FRI", "UTC", "2026-01-01T00:00:00Z", "2026-07-31T23:00:00Z",
@@ -91,7 +120,7 @@ func TestOccurrences(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := mustParse(t, schedule.Spec{Cron: tt.cron, TimeZone: tt.zone})
+			s := mustParse(t, api.Schedule{Cron: tt.cron, TimeZone: tt.zone})
 			assertInstants(t, slices.Collect(s.Between(at(tt.after), at(tt.until))), tt.want)
 		})
 	}
@@ -100,29 +129,29 @@ func TestOccurrences(t *testing.T) {
 func TestEveryCountsElapsedTimeFromItsAnchor(t *testing.T) {
 	tests := []struct {
 		name         string
-		spec         schedule.Spec
+		declared     api.Schedule
 		after, until string
 		want         []string
 	}{
-		{"from the epoch by default", schedule.Spec{Every: 7 * time.Hour}, "1969-12-31T12:00:00Z", "1970-01-01T14:00:00Z",
+		{"from the epoch by default", api.Schedule{Every: "7h"}, "1969-12-31T12:00:00Z", "1970-01-01T14:00:00Z",
 			[]string{"1969-12-31T17:00:00Z", "1970-01-01T00:00:00Z", "1970-01-01T07:00:00Z", "1970-01-01T14:00:00Z"}},
-		{"from an anchor, before it too", schedule.Spec{Every: time.Hour, Anchor: at("2030-01-01T00:10:05Z")}, "2026-01-01T00:00:00Z", "2026-01-01T02:00:00Z",
+		{"from an anchor, before it too", api.Schedule{Every: "1h", Anchor: "2030-01-01T00:10:05Z"}, "2026-01-01T00:00:00Z", "2026-01-01T02:00:00Z",
 			[]string{"2026-01-01T00:10:05Z", "2026-01-01T01:10:05Z"}},
-		{"through the repeated hour", schedule.Spec{Every: 12 * time.Hour, TimeZone: "America/New_York"}, "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z",
+		{"through the repeated hour", api.Schedule{Every: "12h", TimeZone: "America/New_York"}, "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z",
 			[]string{"2026-11-01T12:00:00Z", "2026-11-02T00:00:00Z"}},
-		{"of a second", schedule.Spec{Every: time.Second}, "2026-01-01T00:00:00Z", "2026-01-01T00:00:02Z",
+		{"of a second", api.Schedule{Every: "1s"}, "2026-01-01T00:00:00Z", "2026-01-01T00:00:02Z",
 			[]string{"2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := mustParse(t, tt.spec)
+			s := mustParse(t, tt.declared)
 			assertInstants(t, slices.Collect(s.Between(at(tt.after), at(tt.until))), tt.want)
 		})
 	}
 }
 
 func TestSpanSumsUpAnOutage(t *testing.T) {
-	s := mustParse(t, schedule.Spec{Cron: "0 * * * *", TimeZone: "Europe/Berlin"})
+	s := mustParse(t, api.Schedule{Cron: "0 * * * *", TimeZone: "Europe/Berlin"})
 
 	got := s.Span(at("2026-01-01T00:30:00Z"), at("2026-04-11T00:00:00Z"))
 
@@ -135,29 +164,25 @@ func TestSpanSumsUpAnOutage(t *testing.T) {
 	}
 }
 
-func TestStringIsTheRuleAsWritten(t *testing.T) {
+func TestStringIsTheExpressionWithItsZone(t *testing.T) {
 	tests := []struct {
-		spec schedule.Spec
-		want string
+		declared api.Schedule
+		want     string
 	}{
-		{schedule.Spec{Cron: "0 2 * * MON-SAT", TimeZone: "Europe/Berlin"}, "0 2 * * MON-SAT Europe/Berlin"},
-		{schedule.Spec{Cron: "  0\t2 * *  1 "}, "0 2 * * 1 UTC"},
-		{schedule.Spec{Cron: "@daily"}, "@daily UTC"},
-		{schedule.Spec{Every: 15 * time.Minute}, "every 15m UTC"},
-		{schedule.Spec{Every: 24 * time.Hour, TimeZone: "Asia/Kolkata"}, "every 24h Asia/Kolkata"},
-		{schedule.Spec{Every: 90 * time.Second}, "every 1m30s UTC"},
-		{schedule.Spec{Every: 10 * time.Hour, Anchor: at("2026-01-01T06:00:00+01:00")}, "every 10h from 2026-01-01T05:00:00Z, UTC"},
+		{api.Schedule{Cron: "0 2 * * MON-SAT", TimeZone: "Europe/Berlin"}, "0 2 * * MON-SAT Europe/Berlin"},
+		{api.Schedule{Cron: "  0\t2 * *  1 "}, "0 2 * * 1 UTC"},
+		{api.Schedule{Cron: "@daily"}, "@daily UTC"},
 	}
 	for _, tt := range tests {
-		if got := mustParse(t, tt.spec).String(); got != tt.want {
+		if got := mustParse(t, tt.declared).String(); got != tt.want {
 			t.Errorf("String() = %q, want %q", got, tt.want)
 		}
 	}
 }
 
 func TestAnswersStayWithinTheCalendar(t *testing.T) {
-	for _, spec := range []schedule.Spec{{Cron: "* * * * *"}, {Cron: "0 0 29 2 *", TimeZone: "Asia/Tokyo"}, {Every: time.Hour}} {
-		s := mustParse(t, spec)
+	for _, declared := range []api.Schedule{{Cron: "* * * * *"}, {Cron: "0 0 29 2 *", TimeZone: "Asia/Tokyo"}, {Every: "1h"}} {
+		s := mustParse(t, declared)
 		if got, ok := s.Next(at("2399-12-31T23:59:59Z")); ok {
 			t.Errorf("%s: Next after the last second = %s, want none", s, got)
 		}
@@ -173,35 +198,20 @@ func TestAnswersStayWithinTheCalendar(t *testing.T) {
 	}
 }
 
-func BenchmarkNext(b *testing.B) {
-	for _, spec := range []schedule.Spec{
-		{Cron: "0 2 * * MON-SAT", TimeZone: "Europe/Berlin"},
-		{Cron: "*/15 * * * *", TimeZone: "America/New_York"},
-		{Cron: "0 0 29 2 *", TimeZone: "Australia/Lord_Howe"},
-		{Cron: "0 * 1 1 *", TimeZone: "Europe/Berlin"},
-		{Every: 15 * time.Minute},
-	} {
-		s := mustParse(b, spec)
-		b.Run(s.String(), func(b *testing.B) {
-			start := at("2026-03-08T05:00:00Z")
-			next := start
-			for b.Loop() {
-				var ok bool
-				if next, ok = s.Next(next); !ok {
-					next = start
-				}
-			}
-		})
-	}
-}
-
-func mustParse(t testing.TB, spec schedule.Spec) *schedule.Schedule {
+func mustParse(t testing.TB, declared api.Schedule) *schedule.Schedule {
 	t.Helper()
-	s, err := schedule.Parse(spec)
+	s, err := schedule.Parse(declared)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func assertRefused(t testing.TB, declared api.Schedule, want string) {
+	t.Helper()
+	if _, err := schedule.Parse(declared); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%+v: Parse = %v, want %s", declared, err, want)
+	}
 }
 
 func assertInstants(t *testing.T, got []time.Time, want []string) {

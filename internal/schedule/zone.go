@@ -8,10 +8,11 @@ import (
 	"io"
 	"math"
 	"path"
-	"sort"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
 
 // The zone data is a copy of the one in the Go distribution, with the name of
@@ -30,7 +31,7 @@ var zoneRelease string
 func ZoneRelease() string { return strings.TrimSpace(zoneRelease) }
 
 // LoadZone finds a zone of the embedded data by its IANA name. The host's zone
-// ("Local", "") is not one. Its errors are *Error.
+// ("Local", "") is not one. Its errors are *api.Error about time_zone.
 func LoadZone(name string) (*time.Location, error) {
 	z, err := loadZone(name)
 	if err != nil {
@@ -44,11 +45,20 @@ func LoadZone(name string) (*time.Location, error) {
 // bounds that are only good near a transition: years of 365 days, for one.)
 type zone struct {
 	location *time.Location
-	periods  []period // in order, without a hole, up to endUnix; the first has no start
+	periods  []period // in order, without a hole, from minUnix to endUnix
 }
 
 // period is a stretch of time with one offset from UTC: wall = instant + offset.
-type period struct{ start, offset int64 }
+type period struct {
+	start, offset int64
+	// earlierWall is the latest wall time shown before the period, laterWall
+	// the earliest one shown after it. Where the clock springs forward into
+	// the period, the times between earlierWall and its first are missing.
+	earlierWall, laterWall int64
+}
+
+// instant is that of a wall time in the period, or of one in the gap before it.
+func (p *period) instant(w int64) int64 { return max(p.start, w-p.offset) }
 
 // maxOffset is above every offset from UTC that there is (RFC 8536).
 const maxOffset = 26 * 60 * 60
@@ -67,17 +77,17 @@ var zoneFiles = sync.OnceValue(func() map[string]*zip.File {
 	return files
 })
 
-func loadZone(name string) (*zone, error) {
+func loadZone(name string) (*zone, *api.Error) {
 	if z, ok := zones.Load(name); ok {
 		return z.(*zone), nil
 	}
 	file, ok := zoneFiles()[name]
 	if !ok {
-		return nil, &Error{"time_zone", name, unknownZone(name)}
+		return nil, finding("/schedule/time_zone", name, "%s", unknownZone(name))
 	}
 	location, err := readZone(file)
 	if err != nil {
-		return nil, &Error{"time_zone", name, fmt.Sprintf("read the embedded zone data: %v", err)}
+		return nil, finding("/schedule/time_zone", name, "read the embedded zone data: %v", err)
 	}
 	z, _ := zones.LoadOrStore(name, newZone(location))
 	return z.(*zone), nil
@@ -116,7 +126,6 @@ func readZone(file *zip.File) (*time.Location, error) {
 
 func newZone(location *time.Location) *zone {
 	z := &zone{location: location}
-	defer func() { z.periods[0].start = math.MinInt64 }()
 	for u := minUnix; u < endUnix; {
 		t := time.Unix(u, 0).In(location)
 		_, offset := t.Zone()
@@ -126,21 +135,45 @@ func newZone(location *time.Location) *zone {
 		_, end := t.ZoneBounds()
 		switch {
 		case end.IsZero():
-			return z
+			u = endUnix
 		case end.Unix() <= u: // the 366th day of a year
 			u += secondsPerDay
 		default:
 			u = end.Unix()
 		}
 	}
+	z.lookAround()
 	return z
+}
+
+// lookAround finds what each period's neighbours show.
+func (z *zone) lookAround() {
+	earlier := z.periods[0].start + z.periods[0].offset - 1
+	for i := range z.periods {
+		z.periods[i].earlierWall = earlier
+		earlier = max(earlier, z.end(i)-1+z.periods[i].offset)
+	}
+	later := int64(math.MaxInt64)
+	for i := len(z.periods) - 1; i >= 0; i-- {
+		z.periods[i].laterWall = later
+		later = min(later, z.periods[i].start+z.periods[i].offset)
+	}
 }
 
 // periodAt is the index of the period that holds an instant.
 func (z *zone) periodAt(u int64) int {
-	return max(0, sort.Search(len(z.periods), func(i int) bool { return z.periods[i].start > u })-1)
+	lo, hi := 0, len(z.periods) // the one wanted is in [lo, hi)
+	for hi-lo > 1 {
+		if mid := (lo + hi) / 2; z.periods[mid].start <= u {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo
 }
 
+// end is the instant at which a period ends.
 func (z *zone) end(i int) int64 {
 	if i+1 < len(z.periods) {
 		return z.periods[i+1].start
@@ -148,24 +181,14 @@ func (z *zone) end(i int) int64 {
 	return endUnix
 }
 
-// latestWall is the latest wall time that the clock has shown by an instant.
-// After the clock fell back that is more than it shows now.
-func (z *zone) latestWall(u int64) int64 {
-	i := z.periodAt(u)
-	latest := u + z.periods[i].offset
-	for ; i > 0 && z.periods[i].start > u-2*maxOffset; i-- {
-		latest = max(latest, z.periods[i].start-1+z.periods[i-1].offset)
-	}
-	return latest
-}
+// wall is what the clock shows at an instant.
+func (z *zone) wall(u int64) int64 { return u + z.periods[z.periodAt(u)].offset }
 
 // firstAtOrPast is the first instant at which the clock shows w or later.
-func (z *zone) firstAtOrPast(w int64) (int64, bool) {
-	for i := z.periodAt(w - maxOffset); i < len(z.periods); i++ {
-		p := z.periods[i]
-		if u := max(p.start, w-p.offset); u < z.end(i) {
-			return u, true
-		}
+func (z *zone) firstAtOrPast(w int64) int64 {
+	i := z.periodAt(w - maxOffset)
+	for i+1 < len(z.periods) && w-z.periods[i].offset >= z.end(i) {
+		i++
 	}
-	return 0, false
+	return z.periods[i].instant(w)
 }

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
@@ -18,7 +20,7 @@ func (e *Engine) Cancel(ctx context.Context, id, actor string) (api.Run, error) 
 		case run.State.Ended():
 			return api.Errorf(api.CodeConflict, "", "run %s has ended already: %s", id, run.State)
 		}
-		return e.CancelIn(tx, run, actor)
+		return e.CancelIn(tx, run, "", actor)
 	})
 	if err == nil {
 		e.Interrupt(id)
@@ -27,15 +29,15 @@ func (e *Engine) Cancel(ctx context.Context, id, actor string) (api.Run, error) 
 }
 
 // CancelIn makes the transition of Cancel inside the caller's transaction; the
-// caller interrupts the run once that is committed.
-func (e *Engine) CancelIn(tx *store.Tx, run store.Run, actor string) error {
+// caller interrupts the run once that is committed. The reason may be empty.
+func (e *Engine) CancelIn(tx *store.Tx, run store.Run, reason api.Reason, actor string) error {
 	if !CanMove(run.State, api.RunCancelled) {
 		return api.Errorf(api.CodeConflict, "wait for it to end", "run %s is %s and can't be cancelled", run.ID, run.State)
 	}
 	if err := tx.CancelMiniBatches(run.ID); err != nil {
 		return err
 	}
-	_, err := tx.MoveRun(run, store.RunChange{To: api.RunCancelled, Actor: actor})
+	_, err := e.move(tx, run, store.RunChange{To: api.RunCancelled, Reason: reason, Actor: actor})
 	return err
 }
 
@@ -51,9 +53,13 @@ func (e *Engine) Interrupt(id string) {
 
 // Retry goes on with a run that ended unfinished, over the same plan: what is
 // staged or committed stays, everything else is tried anew, with the job's
-// current server, timeouts and thresholds.
+// current server, timeouts and thresholds. It keeps its place in the queue.
 func (e *Engine) Retry(ctx context.Context, id, actor string) (api.Run, error) {
 	run, err := e.act(ctx, id, func(tx *store.Tx, run store.Run) error {
+		if run.State == api.RunSkipped {
+			return api.Errorf(api.CodeConflict, fmt.Sprintf("run the occurrence with: batch-runner run %s --occurrence %s", run.Job, run.Occurrence.Format(time.RFC3339)),
+				"run %s was skipped, because a newer one took its place: it has nothing to go on with", id)
+		}
 		if !CanMove(run.State, api.RunQueued) || !run.State.Ended() {
 			return api.Errorf(api.CodeConflict, "", "run %s is %s: there is nothing to retry", id, run.State)
 		}
@@ -68,7 +74,7 @@ func (e *Engine) Retry(ctx context.Context, id, actor string) (api.Run, error) {
 		if _, err := tx.Resume(run.ID); err != nil {
 			return err
 		}
-		_, err := tx.MoveRun(run, store.RunChange{To: api.RunQueued, Actor: actor, Attempt: run.Attempt + 1, Detail: "retry"})
+		_, err := e.move(tx, run, store.RunChange{To: api.RunQueued, Actor: actor, Attempt: run.Attempt + 1, Detail: "retry"})
 		return err
 	})
 	e.Wake()
@@ -93,8 +99,8 @@ func (e *Engine) Accept(ctx context.Context, id, reason, actor string) (api.Run,
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if busy, err := tx.RunningRun(run.JobUID); err == nil {
-			return api.Errorf(api.CodeConflict, "wait for it to end", "run %s of the job is under way", busy.ID)
+		if other, err := tx.RunInTheWay(run); err == nil {
+			return api.Errorf(api.CodeConflict, "wait for it to end", "run %s of the job is under way", other.ID)
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}

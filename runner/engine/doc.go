@@ -4,6 +4,7 @@
 //
 // The rules are pure functions: which transitions exist (state.go), what a
 // failure leads to (failure.go) and how a run ends (verdict.go). Everything
-// else is I/O around them. When a run is due is the trigger's business; what
+// else is I/O around them. Which queued runs have their turn the store knows;
+// queue.go gives them slots. When a run is due is the trigger's business; what
 // a transition looks like on disk is the store's.
 package engine

@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/durable"
 	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
 	"github.com/batchpattern/terraform-provider-batch/runner/launch"
@@ -17,7 +17,8 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
-// Options are what an Engine is made of; all but Transport are required.
+// Options are what an Engine is made of; all but Ended and Transport are
+// required.
 type Options struct {
 	Store   *store.Store
 	FS      durable.FS
@@ -28,18 +29,29 @@ type Options struct {
 	MaxConcurrentRuns int
 	// Version of the runner, written into manifests.
 	Version string
+	// Ended is called inside each transaction that ends a run, with the run as
+	// it stands then; its error undoes the transaction.
+	Ended func(tx *store.Tx, run store.Run) error
 	// Transport replaces the connections to prediction servers in tests.
 	Transport http.RoundTripper
 }
 
-// Engine executes queued runs, each in a slot and a goroutine of its own.
+// Engine executes queued runs, each in a slot and a goroutine of its own;
+// queue.go has which of them.
 type Engine struct {
 	Options
-	wake chan struct{}
+	queue queue // Options.Store, which tests watch
+	wake  chan struct{}
+	// changed: runs may have been queued or taken back since the last look.
+	changed atomic.Bool
+	// exhausted: at the last look all that was left in the queue waited for
+	// its job's turn. It belongs to the goroutine of schedule.
+	exhausted bool
 
 	mu      sync.Mutex
 	started bool
 	running map[string]*execution // by run id
+	freed   map[string]bool       // jobs of which a run has left its slot since the last look
 	loop    sync.WaitGroup
 	// drain is closed when Stop begins: nothing new is started.
 	drain   chan struct{}
@@ -54,7 +66,10 @@ var (
 
 // New makes an Engine that is not started.
 func New(o Options) *Engine {
-	return &Engine{Options: o, wake: make(chan struct{}, 1), running: map[string]*execution{}, drain: make(chan struct{})}
+	return &Engine{
+		Options: o, queue: o.Store, wake: make(chan struct{}, 1), drain: make(chan struct{}),
+		running: map[string]*execution{}, freed: map[string]bool{},
+	}
 }
 
 // Start reaps what an earlier process left behind and begins to work.
@@ -105,8 +120,14 @@ func (e *Engine) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Wake makes the engine look at the queue; it never blocks.
+// Wake makes the engine look at the queue, because it may have changed; it
+// never blocks.
 func (e *Engine) Wake() {
+	e.changed.Store(true)
+	e.ring()
+}
+
+func (e *Engine) ring() {
 	select {
 	case e.wake <- struct{}{}:
 	default:
@@ -148,6 +169,7 @@ func (e *Engine) schedule() {
 		case <-e.wake:
 		case <-sweep.C:
 			e.sweepEnded()
+			e.changed.Store(true) // whoever should have said so
 		}
 		if err := e.fillSlots(); err != nil {
 			e.Log.Error("look at the queue", "error", err)
@@ -156,78 +178,26 @@ func (e *Engine) schedule() {
 	}
 }
 
-// fillSlots starts what may start, and notes why the rest waits.
-func (e *Engine) fillSlots() error {
-	active, err := e.Store.ActiveRuns()
-	if err != nil {
-		return err
-	}
-	waiting := e.startRunnable(active)
-	if len(waiting) == 0 {
-		return nil
-	}
-	return e.Store.Write(e.base, func(tx *store.Tx) error {
-		var errs []error
-		for id, reason := range waiting {
-			errs = append(errs, tx.ExplainQueued(id, reason))
-		}
-		return errors.Join(errs...)
-	})
-}
-
-// startRunnable starts what may start, in the order given, and gives the
-// reasons of the runs that wait for a reason they are not marked with yet.
-func (e *Engine) startRunnable(active []store.Run) map[string]api.Reason {
+// start executes a run in a goroutine of its own, unless the engine drains.
+func (e *Engine) start(run store.Run) *execution {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.draining() {
 		return nil
 	}
-	busy := map[string]bool{} // jobs with a run that left the queue
-	for _, run := range active {
-		busy[run.JobUID] = busy[run.JobUID] || run.State != api.RunQueued
-	}
-	for _, x := range e.running {
-		busy[x.uid] = true
-	}
-	waiting := map[string]api.Reason{}
-	for _, run := range active {
-		_, executing := e.running[run.ID]
-		reason := api.Reason("")
-		switch {
-		case executing:
-			continue
-		case run.State != api.RunQueued:
-			// Committing goes on; what lost its execution is queued again.
-		case busy[run.JobUID]:
-			reason = api.ReasonWaitingForTurn
-		case len(e.running) >= e.MaxConcurrentRuns:
-			reason = api.ReasonWaitingForSlot
-		}
-		switch {
-		case reason == "":
-			busy[run.JobUID] = true
-			e.start(run)
-		case reason != run.Reason:
-			waiting[run.ID] = reason
-		}
-	}
-	return waiting
-}
-
-// start executes a run in a goroutine of its own. The caller holds mu.
-func (e *Engine) start(run store.Run) {
 	ctx, cancel := context.WithCancelCause(e.base)
-	x := &execution{e: e, run: run, uid: run.JobUID, cancel: cancel, log: e.Log.With("job", run.Job, "run", run.ID)}
+	x := &execution{e: e, run: run, uid: run.JobUID, shared: run.Shared, cancel: cancel, log: e.Log.With("job", run.Job, "run", run.ID)}
 	e.running[run.ID] = x
 	e.loop.Go(func() {
 		x.execute(ctx)
 		cancel(nil)
 		e.mu.Lock()
 		delete(e.running, run.ID)
+		e.freed[x.uid] = true
 		e.mu.Unlock()
-		e.Wake()
+		e.ring()
 	})
+	return x
 }
 
 // execution finds a run that is in a slot.

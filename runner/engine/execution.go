@@ -20,7 +20,8 @@ type execution struct {
 	e      *Engine
 	log    *slog.Logger
 	cancel context.CancelCauseFunc
-	uid    string // of the job; what other goroutines may read
+	uid    string // of the job; this and the next are what other goroutines may read
+	shared bool   // it may go beside other shared runs of its job
 
 	run      store.Run
 	job      api.Job // what is executed: the plan's frozen part, the job's current rest
@@ -100,7 +101,7 @@ func (x *execution) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if other, err := tx.RunningRun(x.run.JobUID); err == nil {
+		if other, err := tx.RunInTheWay(x.run); err == nil {
 			return fmt.Errorf("%w: run %s of the job is under way", store.ErrFenced, other.ID)
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
@@ -197,14 +198,24 @@ func (x *execution) event(ctx context.Context, kind, detail string) error {
 // transaction that fails later had put into x.run is read again by whoever
 // takes the run up next.
 func (x *execution) move(tx *store.Tx, c store.RunChange) error {
-	if !CanMove(x.run.State, c.To) {
-		return fmt.Errorf("run %s can't go from %s to %s", x.run.ID, x.run.State, c.To)
-	}
-	run, err := tx.MoveRun(x.run, c)
+	run, err := x.e.move(tx, x.run, c)
 	if err == nil {
 		x.run = run
 	}
 	return err
+}
+
+// move makes one transition of a run. All of them pass here, so that Ended
+// hears of every end.
+func (e *Engine) move(tx *store.Tx, run store.Run, c store.RunChange) (store.Run, error) {
+	if !CanMove(run.State, c.To) {
+		return run, fmt.Errorf("run %s can't go from %s to %s", run.ID, run.State, c.To)
+	}
+	run, err := tx.MoveRun(run, c)
+	if err == nil && c.To.Ended() && e.Ended != nil {
+		err = e.Ended(tx, run)
+	}
+	return run, err
 }
 
 // fail ends a run that can't go on. A failure of the store itself, or of our

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,8 +48,15 @@ type bench struct {
 	store   *store.Store
 	engine  *engine.Engine
 	job     api.Job
+	slots   int
 	stopped bool
+
+	mu   sync.Mutex
+	ends map[string][]string // the states in which the engine said that runs ended
 }
+
+// bySkip is the actor of tests that skip runs, which is not the engine's doing.
+const bySkip = "who skips"
 
 // occurrence is the due time of the tests' runs.
 var occurrence = time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
@@ -55,7 +64,7 @@ var occurrence = time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
 // newBench prepares 150 records in mini-batches of 20, as the quickstart has.
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), server: predicttest.New(predicttest.Options{}), fs: durable.OS()}
+	b := &bench{t: t, dir: t.TempDir(), server: predicttest.New(predicttest.Options{}), fs: durable.OS(), slots: 2}
 	b.input, b.output = filepath.Join(b.dir, "in", "iris.csv"), filepath.Join(b.dir, "out")
 	b.log = slog.New(slog.NewTextHandler(testWriter{t}, nil))
 	b.url = b.server.Listen(t)
@@ -101,16 +110,54 @@ func (b *bench) writeInput(lines []string) {
 // start opens the data dir and starts the engine.
 func (b *bench) start() {
 	b.t.Helper()
+	b.open()
+	must(b.t, b.engine.Start(b.t.Context()))
+}
+
+// open opens the data dir for an engine that is not started yet.
+func (b *bench) open() {
+	b.t.Helper()
 	var err error
 	b.store, err = store.Open(b.t.Context(), filepath.Join(b.dir, "data"), time.Now)
 	must(b.t, err)
 	b.holdToTheMachines()
 	b.engine = engine.New(engine.Options{
-		Store: b.store, FS: b.fs, Secrets: secret.New("", ""), Log: b.log, Now: time.Now, MaxConcurrentRuns: 2, Version: "test",
-		Transport: b.reach,
+		Store: b.store, FS: b.fs, Secrets: secret.New("", ""), Log: b.log, Now: time.Now, MaxConcurrentRuns: b.slots, Version: "test",
+		Ended: b.ended, Transport: b.reach,
 	})
-	must(b.t, b.engine.Start(b.t.Context()))
 	b.stopped = false
+}
+
+// ended is the engine's hook.
+func (b *bench) ended(_ *store.Tx, run store.Run) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ends == nil {
+		b.ends = map[string][]string{}
+	}
+	b.ends[run.ID] = append(b.ends[run.ID], string(run.State))
+	return nil
+}
+
+// endsHeard says what is wrong with the calls of the hook: there must be one
+// for each end in a run's history, in order, and no other.
+func (b *bench) endsHeard(id string) error {
+	events, err := b.store.Events(id)
+	if err != nil {
+		return err
+	}
+	var want []string
+	for _, e := range events {
+		if e.Kind == "state" && e.Actor != bySkip && api.RunState(e.To).Ended() {
+			want = append(want, e.To)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if got := b.ends[id]; !slices.Equal(got, want) {
+		return fmt.Errorf("run %s ended %v and Ended heard %v", id, want, got)
+	}
+	return nil
 }
 
 func (b *bench) stop() {
@@ -151,10 +198,16 @@ func (b *bench) put() store.Job {
 // queue queues a run of the job for an occurrence.
 func (b *bench) queue(at time.Time) store.Run {
 	b.t.Helper()
+	return b.queueRun(store.Run{Run: api.Run{Occurrence: at, Origin: api.OriginManual}})
+}
+
+// queueRun queues a run of the job.
+func (b *bench) queueRun(run store.Run) store.Run {
+	b.t.Helper()
 	job := b.put()
-	var run store.Run
+	run.JobUID, run.Job, run.Generation = job.UID, job.Spec.Name, job.Generation
 	must(b.t, b.store.Write(b.t.Context(), func(tx *store.Tx) (err error) {
-		run, err = tx.InsertRun(store.Run{Run: api.Run{JobUID: job.UID, Job: job.Spec.Name, Generation: job.Generation, Occurrence: at, Origin: api.OriginManual}}, "", "test")
+		run, err = tx.InsertRun(run, "", "test")
 		return err
 	}))
 	b.engine.Wake()

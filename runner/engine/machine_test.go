@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -43,7 +44,7 @@ func TestWhateverHappensEveryRecordHasOneOutcome(t *testing.T) {
 			w := newWorld(t, r, filepath.Join(dir, fmt.Sprint(worlds)))
 			defer w.stop()
 			for range rapid.IntRange(2, 9).Draw(r, "steps") {
-				steps := []func(){w.fault, w.fault, w.heal, w.fillDisk, w.makeRoom, w.queue, w.cancel, w.retry, w.accept, w.restart, w.edit, w.let, w.let}
+				steps := []func(){w.fault, w.fault, w.heal, w.fillDisk, w.makeRoom, w.queue, w.cancel, w.skip, w.retry, w.accept, w.restart, w.edit, w.let, w.let}
 				rapid.SampledFrom(steps).Draw(r, "step")()
 				w.observe()
 			}
@@ -69,7 +70,7 @@ type world struct {
 func newWorld(t *testing.T, r *rapid.T, dir string) *world {
 	w := &world{r: r, bad: map[int]bool{}, settled: map[string]map[string]int{}}
 	w.disk = durabletest.New(durabletest.NoSync())
-	b := &bench{t: t, dir: dir, server: predicttest.New(predicttest.Options{}), fs: w.disk, log: slog.New(slog.DiscardHandler)}
+	b := &bench{t: t, dir: dir, server: predicttest.New(predicttest.Options{}), fs: w.disk, log: slog.New(slog.DiscardHandler), slots: 2}
 	w.bench = b
 	b.input, b.output = filepath.Join(dir, "in", "iris.csv"), filepath.Join(dir, "out")
 	b.url, b.reach = predicttest.MemoryURL, b.server.RoundTripper(t, 4)
@@ -139,6 +140,19 @@ func (w *world) cancel() {
 	}
 }
 
+// skip takes a run out of the queue, as the trigger does with one that a newer
+// occurrence replaces.
+func (w *world) skip() {
+	id := w.pick()
+	must(w.t, w.store.Write(w.t.Context(), func(tx *store.Tx) error {
+		run, err := tx.Run(id)
+		if err == nil && run.State == api.RunQueued && run.StartedAt.IsZero() {
+			_, err = tx.MoveRun(run, store.RunChange{To: api.RunSkipped, Reason: api.ReasonReplaced, Actor: bySkip})
+		}
+		return err
+	}))
+}
+
 func (w *world) retry() {
 	_, err := w.engine.Retry(w.t.Context(), w.pick(), "test")
 	w.expected(err)
@@ -205,6 +219,9 @@ func (w *world) finish() {
 	w.server.Release()
 	w.job.MaxFailed, w.job.Parallelism = "100%", new(int64(4))
 	w.put()
+	if !slices.ContainsFunc(w.runs, func(id string) bool { return w.await(id).State != api.RunSkipped }) {
+		w.queue()
+	}
 	for _, id := range w.runs {
 		for tries := 0; ; tries++ {
 			run := w.await(id)
@@ -240,6 +257,11 @@ func (w *world) await(id string) store.Run {
 
 // check compares what is published with the input.
 func (w *world) check() {
+	for _, id := range w.runs {
+		if err := w.endsHeard(id); err != nil {
+			w.r.Fatal(err)
+		}
+	}
 	folder := w.folder(occurrence)
 	var want []string
 	for i := 1; i <= worldRecords; i++ {

@@ -8,7 +8,8 @@ import (
 
 // runTransitions is a run's life. What is not listed does not happen.
 var runTransitions = map[api.RunState][]api.RunState{
-	api.RunQueued: {api.RunPlanning, api.RunCommitting, api.RunCancelled},
+	// queued → skipped: a newer occurrence takes the place of one that waits.
+	api.RunQueued: {api.RunPlanning, api.RunCommitting, api.RunCancelled, api.RunSkipped},
 	// planning → committing: nothing is left to predict (an empty input, or
 	// everything staged before an interruption).
 	api.RunPlanning:     {api.RunProvisioning, api.RunCommitting, api.RunQueued, api.RunFailed, api.RunCancelled, api.RunStopped},
@@ -22,6 +23,7 @@ var runTransitions = map[api.RunState][]api.RunState{
 	api.RunStopped:   {api.RunQueued, api.RunCommitting},
 	api.RunCancelled: {api.RunQueued},
 	api.RunSucceeded: {},
+	api.RunSkipped:   {},
 }
 
 // CanMove tells whether a run may go from one state to another.

@@ -18,8 +18,18 @@ func TestAnEndedRunMovesOnlyByRetryOrAccept(t *testing.T) {
 			}
 		}
 	}
-	if len(runTransitions[api.RunSucceeded]) != 0 {
-		t.Error("a succeeded run moves on")
+	for _, last := range []api.RunState{api.RunSucceeded, api.RunSkipped} {
+		if len(runTransitions[last]) != 0 {
+			t.Errorf("a %s run moves on", last)
+		}
+	}
+}
+
+func TestOnlyAWaitingRunIsSkipped(t *testing.T) {
+	for from := range runTransitions {
+		if CanMove(from, api.RunSkipped) != (from == api.RunQueued) {
+			t.Errorf("%s → skipped is %v", from, from != api.RunQueued)
+		}
 	}
 }
 
@@ -34,6 +44,9 @@ func TestNothingButPublishingFollowsThePointOfNoReturn(t *testing.T) {
 
 func TestEveryActiveStateLeadsToAnEnd(t *testing.T) {
 	for from := range runTransitions {
+		if from == api.RunSkipped {
+			continue
+		}
 		reached := map[api.RunState]bool{from: true}
 		for queue := []api.RunState{from}; len(queue) > 0; queue = queue[1:] {
 			for _, to := range runTransitions[queue[0]] {

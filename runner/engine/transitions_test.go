@@ -15,7 +15,7 @@ import (
 
 var (
 	runStates = []api.RunState{api.RunQueued, api.RunPlanning, api.RunProvisioning, api.RunRunning, api.RunCommitting,
-		api.RunSucceeded, api.RunIncomplete, api.RunFailed, api.RunCancelled, api.RunStopped}
+		api.RunSucceeded, api.RunIncomplete, api.RunFailed, api.RunCancelled, api.RunStopped, api.RunSkipped}
 	miniBatchStates = []api.MiniBatchState{api.MiniBatchPending, api.MiniBatchRunning, api.MiniBatchRetryWait, api.MiniBatchStaged,
 		api.MiniBatchCommitted, api.MiniBatchGivenUp, api.MiniBatchCancelled}
 )

@@ -27,6 +27,8 @@ const (
 	lowDisk = 512 << 20
 	// clockMargin is how far a cursor may stand in the future.
 	clockMargin = time.Minute
+	// namedJobs is how many jobs a finding about all of them names.
+	namedJobs = 5
 )
 
 func (s *Server) getDoctor(w http.ResponseWriter, r *http.Request) error {
@@ -77,21 +79,31 @@ func (s *Server) checkDisk() api.Check {
 	return good("disk", "%d MiB are free in %s", free>>20, s.Info.DataDir)
 }
 
-// checkClock finds a clock that was set back: cursors never are.
+// checkClock finds a clock that jumped, and one that was set back: cursors
+// never are by themselves.
 func (s *Server) checkClock() api.Check {
+	if trouble := s.Trigger.Trouble(); trouble != "" {
+		return bad("clock", errors.New(trouble), "") // it names the remedy
+	}
 	jobs, err := s.Store.Jobs()
 	if err != nil {
 		return bad("clock", err, "")
 	}
 	now := s.Now()
-	for _, job := range jobs {
-		if ahead := job.Cursor.Sub(now); ahead > clockMargin {
-			return bad("clock", fmt.Errorf("clock_behind: job %s is decided up to %s, which is %s in the future",
-				job.Spec.Name, job.Cursor.UTC().Format(time.RFC3339), ahead.Round(time.Second)),
-				"set the host's clock; nothing is due for the job until then")
-		}
+	jobs = slices.DeleteFunc(jobs, func(job store.Job) bool { return job.Cursor.Sub(now) <= clockMargin })
+	if len(jobs) == 0 {
+		return good("clock", "it is %s, and nothing is decided beyond", now.UTC().Format(time.RFC3339))
 	}
-	return good("clock", "it is %s, and nothing is decided beyond", now.UTC().Format(time.RFC3339))
+	var behind []string
+	for _, job := range jobs[:min(len(jobs), namedJobs)] {
+		behind = append(behind, fmt.Sprintf("job %s is decided up to %s, which is %s in the future",
+			job.Spec.Name, job.Cursor.UTC().Format(time.RFC3339), job.Cursor.Sub(now).Round(time.Second)))
+	}
+	if more := len(jobs) - len(behind); more > 0 {
+		behind = append(behind, fmt.Sprintf("and %d more jobs", more))
+	}
+	return bad("clock", fmt.Errorf("clock_behind: %s", strings.Join(behind, ", ")),
+		"nothing is due until then: set the host's clock, or, where it is right, batch-runner cursor JOB --to now")
 }
 
 // checkPermissions finds what others on the host can read but should not.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,7 +83,14 @@ func TestTheDoctorFindsAClockThatWasSetBack(t *testing.T) {
 	b := newBench(t)
 	b.declare(b.job("iris", 1, 20))
 	b.server.Now = func() time.Time { return time.Now().Add(-time.Hour) }
-	if clock := b.findings("iris")["clock"]; clock[0].OK || !strings.Contains(clock[0].Detail, "clock_behind: job iris") {
+	for i := range 7 {
+		b.declare(b.job(fmt.Sprint("lily-", i), 1, 20))
+	}
+	clock := b.findings("iris")["clock"][0]
+	if clock.OK || !strings.Contains(clock.Detail, "clock_behind: job iris") || !strings.Contains(clock.Detail, "and 3 more jobs") {
 		t.Errorf("got %+v", clock)
+	}
+	if !strings.Contains(clock.Hint, "batch-runner cursor JOB --to now") {
+		t.Errorf("the remedy is %q", clock.Hint)
 	}
 }

@@ -47,9 +47,13 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 	b.store, err = store.Open(t.Context(), data, time.Now)
 	must(t, err)
 	log, secrets := slog.New(slog.DiscardHandler), secret.New("", "")
-	b.engine = engine.New(engine.Options{Store: b.store, FS: durable.OS(), Secrets: secrets, Log: log, Now: time.Now, MaxConcurrentRuns: 4, Version: "test"})
+	var decide *trigger.Trigger
+	b.engine = engine.New(engine.Options{
+		Store: b.store, FS: durable.OS(), Secrets: secrets, Log: log, Now: time.Now, MaxConcurrentRuns: 4, Version: "test",
+		Ended: func(tx *store.Tx, run store.Run) error { return decide.Ended(tx, run) },
+	})
+	decide = trigger.New(trigger.Options{Store: b.store, Log: log, Wake: b.engine.Wake, Cancel: b.engine.CancelIn})
 	must(t, b.engine.Start(t.Context()))
-	decide := trigger.New(trigger.Options{Store: b.store, Log: log, Wake: b.engine.Wake, Cancel: b.engine.CancelIn})
 	o := Options{
 		Listen: "unix://" + filepath.Join(data, "runner.sock"), Store: b.store, Engine: b.engine, Trigger: decide, Secrets: secrets, Log: log, Now: time.Now,
 		Info: api.Info{API: api.Version, Version: "test", RunnerID: b.store.RunnerID(), Epoch: b.store.Epoch(), DataDir: data, StartedAt: time.Now()},

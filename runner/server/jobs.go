@@ -52,12 +52,8 @@ func (s *Server) putJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
 	w.Header().Set("ETag", etag(job.Generation))
-	answer(w, status, job)
+	answer(w, createdOrOK(created), job)
 	return nil
 }
 
@@ -153,12 +149,15 @@ func (s *Server) postRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
-	answer(w, status, run)
+	answer(w, createdOrOK(created), run)
 	return nil
+}
+
+func createdOrOK(created bool) int {
+	if created {
+		return http.StatusCreated
+	}
+	return http.StatusOK
 }
 
 // listOf reads what all lists below a job take.

@@ -10,7 +10,8 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
 
-// metrics are the runner's, in a registry of its own: batch_<room>_<what>_<unit>.
+// metrics are the runner's, in a registry of its own: batch_<room>_<what>_<unit>,
+// and _total for counters.
 type metrics struct {
 	requests *prometheus.HistogramVec
 	handler  http.Handler
@@ -40,8 +41,10 @@ var (
 	activeRuns = prometheus.NewDesc("batch_engine_active_runs_count", "Runs that have not ended, by state.", []string{"state"}, nil)
 	activeWork = prometheus.NewDesc("batch_engine_active_records_count", "Records of the runs that have not ended, as the accounting counts them.", []string{"kind"}, nil)
 	jobHealthy = prometheus.NewDesc("batch_trigger_job_healthy_bool", "1 while the job is healthy.", []string{"job"}, nil)
+	jobHeld    = prometheus.NewDesc("batch_trigger_job_held_bool", "1 while the runner holds the job.", []string{"job"}, nil)
 	jobNextDue = prometheus.NewDesc("batch_trigger_job_next_due_seconds", "When the job is next due, as Unix time; absent where it is not.", []string{"job"}, nil)
 	jobSuccess = prometheus.NewDesc("batch_trigger_job_last_success_seconds", "The occurrence of the job's newest run that succeeded, as Unix time.", []string{"job"}, nil)
+	jobPassed  = prometheus.NewDesc("batch_trigger_decisions_total", "Occurrences of the job that were decided without a run, by verdict and reason.", []string{"job", "verdict", "reason"}, nil)
 	diskFree   = prometheus.NewDesc("batch_store_disk_free_bytes", "Free space where the data dir lies.", nil, nil)
 )
 
@@ -49,7 +52,7 @@ var activeStates = []api.RunState{api.RunQueued, api.RunPlanning, api.RunProvisi
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runnerInfo, started, ready, activeRuns, activeWork, jobHealthy, jobNextDue, jobSuccess, diskFree} {
+	for _, d := range []*prometheus.Desc{runnerInfo, started, ready, activeRuns, activeWork, jobHealthy, jobHeld, jobNextDue, jobSuccess, jobPassed, diskFree} {
 		out <- d
 	}
 }
@@ -58,6 +61,9 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	counter := func(d *prometheus.Desc, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, labels...)
 	}
 	gauge(runnerInfo, 1, c.s.Info.Version, c.s.Info.RunnerID)
 	gauge(started, float64(c.s.Info.StartedAt.UnixMilli())/1000)
@@ -68,27 +74,18 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	if err := c.runs(gauge); err != nil {
 		out <- prometheus.NewInvalidMetric(activeRuns, err)
 	}
-	if err := c.jobs(gauge); err != nil {
+	if err := c.jobs(gauge, counter); err != nil {
 		out <- prometheus.NewInvalidMetric(jobHealthy, err)
 	}
 }
 
-type gauges func(d *prometheus.Desc, value float64, labels ...string)
+// tell passes one value on.
+type tell func(d *prometheus.Desc, value float64, labels ...string)
 
-func (c collector) runs(gauge gauges) error {
-	active, err := c.s.Store.ActiveRuns()
+func (c collector) runs(gauge tell) error {
+	states, total, err := c.s.Store.ActiveWork()
 	if err != nil {
 		return err
-	}
-	states, total := map[api.RunState]int{}, api.Counts{}
-	for _, run := range active {
-		states[run.State]++
-		total.Planned += run.Counts.Planned
-		total.Staged += run.Counts.Staged
-		total.Committed += run.Counts.Committed
-		total.DeadLettered += run.Counts.DeadLettered
-		total.GivenUp += run.Counts.GivenUp
-		total.Unfinished += run.Counts.Unfinished
 	}
 	for _, state := range activeStates {
 		gauge(activeRuns, float64(states[state]), string(state))
@@ -100,18 +97,24 @@ func (c collector) runs(gauge gauges) error {
 	return nil
 }
 
-func (c collector) jobs(gauge gauges) error {
+func (c collector) jobs(gauge, counter tell) error {
 	all, err := c.s.Trigger.StatusAll(c.s.base)
 	if err != nil {
 		return err
 	}
 	for _, job := range all {
 		gauge(jobHealthy, number(job.Healthy), job.Job)
+		gauge(jobHeld, number(job.Held != nil), job.Job)
 		if !job.NextDueAt.IsZero() {
 			gauge(jobNextDue, float64(job.NextDueAt.Unix()), job.Job)
 		}
 		if job.LastSuccess != nil {
 			gauge(jobSuccess, float64(job.LastSuccess.Occurrence.Unix()), job.Job)
+		}
+		for verdict, counts := range map[api.Verdict]map[string]int64{api.VerdictMissed: job.Missed, api.VerdictSkipped: job.Skipped} {
+			for reason, n := range counts {
+				counter(jobPassed, float64(n), job.Job, string(verdict), reason)
+			}
 		}
 	}
 	return nil

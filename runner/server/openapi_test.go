@@ -128,6 +128,9 @@ func documented(r route) []int {
 	if r.body != nil {
 		all = append(all[:len(all):len(all)], http.StatusRequestEntityTooLarge)
 	}
+	if r.method != http.MethodGet { // the disk is full, or the clock not to be trusted
+		all = append(all[:len(all):len(all)], http.StatusServiceUnavailable)
+	}
 	return all
 }
 

@@ -24,7 +24,7 @@ type route struct {
 	headers []string
 	body    any   // of the request
 	answer  any   // of a success; nil: no JSON
-	status  []int // of every answer but 401, 413 and 500
+	status  []int // of every answer but those that any route may give: see documented
 }
 
 // The bodies of lists.
@@ -40,6 +40,9 @@ type (
 	}
 	decisionList struct {
 		Decisions []api.Decision `json:"decisions"`
+	}
+	backfillList struct {
+		Backfills []api.Backfill `json:"backfills"`
 	}
 	miniBatchList struct {
 		MiniBatches []api.MiniBatch `json:"mini_batches"`
@@ -64,7 +67,7 @@ func (s *Server) routes() []route {
 
 		{method: "GET", path: "/v1/jobs", summary: "All jobs, by name", handle: s.getJobs, answer: jobList{}, status: []int{200}},
 		{method: "GET", path: job, summary: "One job as it was declared", handle: s.getJob, answer: api.StoredJob{}, status: []int{200, 404}},
-		{method: "PUT", path: job, summary: "Declare a job: create it, or change it where it says something else", handle: s.putJob,
+		{method: "PUT", path: job, summary: "Declare a job: create it, change it where it says something else, or rename it by another name in its spec", handle: s.putJob,
 			headers: []string{"If-Match", "If-None-Match", "Idempotency-Key", "Batch-Actor"}, body: api.PutJob{}, answer: api.StoredJob{}, status: []int{200, 201, 400, 404, 409, 412, 422}},
 		{method: "DELETE", path: job, summary: "Bury a job: its schedule ends, its history stays; with purge that goes too", handle: s.deleteJob,
 			query: []string{"purge"}, headers: []string{"If-Match", "Batch-Owner", "Batch-Actor"}, status: []int{204, 400, 404, 409, 412, 422}},
@@ -74,6 +77,19 @@ func (s *Server) routes() []route {
 		{method: "GET", path: job + "/decisions", summary: "What was decided about a job's due times, newest first", handle: s.getDecisions, query: []string{"limit"}, answer: decisionList{}, status: []int{200, 404, 422}},
 		{method: "POST", path: job + "/runs", summary: "Queue a manual run; 200 where the key made one already", handle: s.postRun,
 			headers: []string{"Idempotency-Key", "Batch-Actor"}, body: api.Trigger{}, answer: api.Run{}, status: []int{200, 201, 400, 404, 409, 422}},
+
+		{method: "POST", path: job + "/hold", summary: "Skip what falls due, until the job is released; a second hold has its reason replaced", handle: s.postHold,
+			headers: []string{"Batch-Actor"}, body: api.HoldJob{}, answer: api.JobStatus{}, status: []int{200, 400, 404, 422}},
+		{method: "POST", path: job + "/release", summary: "End a hold", handle: s.postRelease, headers: []string{"Batch-Actor"}, answer: api.JobStatus{}, status: []int{200, 404, 409}},
+		{method: "POST", path: job + "/cursor", summary: "Set the instant up to which the job's occurrences are decided", handle: s.postCursor,
+			headers: []string{"Batch-Actor"}, body: api.SetCursor{}, answer: api.JobStatus{}, status: []int{200, 400, 404, 422}},
+		{method: "POST", path: job + "/reruns", summary: "Queue an occurrence once more, over fresh input; 200 where the key made the run already", handle: s.postRerun,
+			headers: []string{"Idempotency-Key", "Batch-Actor"}, body: api.Rerun{}, answer: api.Run{}, status: []int{200, 201, 400, 404, 409, 422}},
+		{method: "GET", path: job + "/backfills", summary: "A job's backfills, newest first", handle: s.getBackfills, query: []string{"limit"}, answer: backfillList{}, status: []int{200, 404, 422}},
+		{method: "POST", path: job + "/backfills", summary: "Queue runs for a range of past occurrences; 200 for a dry run, and where the key made the backfill already", handle: s.postBackfill,
+			headers: []string{"Idempotency-Key", "Batch-Actor"}, body: api.AskBackfill{}, answer: api.Backfill{}, status: []int{200, 201, 400, 404, 409, 422}},
+		{method: "POST", path: job + "/backfills/{id}/cancel", summary: "End a backfill: what has no run gets none, runs go on; an ended one stays as it is", handle: s.postCancelBackfill,
+			headers: []string{"Batch-Actor"}, answer: api.Backfill{}, status: []int{200, 404}},
 
 		{method: "GET", path: run, summary: "One run", handle: s.getRun, answer: api.Run{}, status: []int{200, 404}},
 		{method: "GET", path: run + "/mini-batches", summary: "A run's mini-batches by number", handle: s.getMiniBatches, query: []string{"after", "limit"}, answer: miniBatchList{}, status: []int{200, 404, 422}},

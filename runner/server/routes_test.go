@@ -10,7 +10,7 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
 )
 
-// step is one request of a story; ${done} and the like are run ids.
+// step is one request of a story; ${done} and the like are ids.
 type step struct {
 	method, path string
 	body         string
@@ -28,6 +28,7 @@ func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 
 	sweet, sour, slow := b.job("sweet", 1, 150), b.job("sour", 1001, 1150), b.job("slow", 2001, 2010)
 	sweet.Schedule = &api.Schedule{Cron: "0 2 * * *", TimeZone: "Europe/Berlin"}
+	slow.Schedule = sweet.Schedule
 	changed := sweet
 	changed.Labels = map[string]string{"team": "plants"}
 	put := func(job api.Job) string { return encoded(t, api.PutJob{Spec: job, Owner: "alice"}) }
@@ -37,7 +38,7 @@ func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 		t.Helper()
 		for _, s := range steps {
 			for name, id := range runs {
-				s.path = strings.ReplaceAll(s.path, "${"+name+"}", id)
+				s.path, s.want = strings.ReplaceAll(s.path, "${"+name+"}", id), strings.ReplaceAll(s.want, "${"+name+"}", id)
 			}
 			w := b.ask(s.method, s.path, s.body, s.headers...)
 			c.check(t, s.method, s.path, w)
@@ -73,9 +74,10 @@ func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 		{"PUT", "/v1/jobs/sweet", `{"spec":`, nil, 400, "", api.CodeMalformed},
 		{"PUT", "/v1/jobs/gone", put(b.job("gone", 1, 1)), []string{"If-Match", `"1"`}, 404, "gone", api.CodeNotFound},
 		{"PUT", "/v1/jobs/x", `{"spec":{"name":"x","input":{"fils":1}}}`, nil, 422, `"pointer":"/input/fils"`, api.CodeInvalid},
-		{"PUT", "/v1/jobs/x", `{"spec":{"nam":"x"}}`, nil, 422, `a job takes input, `, api.CodeInvalid},
+		{"PUT", "/v1/jobs/x", `{"spec":{"nam":"x"}}`, nil, 422, `a job takes catch_up, `, api.CodeInvalid},
 		{"PUT", "/v1/jobs/x", `{"spek":{}}`, nil, 422, `"pointer":"/spek"`, api.CodeInvalid},
-		{"PUT", "/v1/jobs/x", put(sweet), nil, 422, `"pointer":"/name"`, api.CodeInvalid},
+		{"PUT", "/v1/jobs/x", put(b.job("y", 1, 1)), nil, 422, `"pointer":"/name"`, api.CodeInvalid},
+		{"PUT", "/v1/jobs/x", put(sweet), nil, 404, `\"x\"`, api.CodeNotFound},
 		{"PUT", "/v1/jobs/sour", put(sour), nil, 201, "", ""},
 		{"PUT", "/v1/jobs/slow", put(slow), nil, 201, "", ""},
 		{"GET", "/v1/jobs", "", nil, 200, `"team":"plants"`, ""},
@@ -135,6 +137,20 @@ func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 		{"POST", "/v1/runs/${withheld}/accept", `{"reason":""}`, nil, 422, `"pointer":"/reason"`, api.CodeInvalid},
 		{"POST", "/v1/runs/${withheld}/accept", `{"because":"r"}`, nil, 422, `"pointer":"/because"`, api.CodeInvalid},
 		{"POST", "/v1/runs/${withheld}/accept", ``, nil, 400, "empty", api.CodeMalformed},
+	})
+	play(calendarSteps(put, sour))
+	var backfills backfillList
+	b.get("/v1/jobs/slow/backfills", &backfills)
+	runs["backfill"] = backfills.Backfills[0].ID
+	var slowRuns runList
+	b.get("/v1/jobs/slow/runs", &slowRuns)
+	runs["filling"] = slowRuns.Runs[len(slowRuns.Runs)-1].ID // of the oldest occurrence
+	play([]step{
+		{"POST", "/v1/jobs/slow/backfills/${backfill}/cancel", "", nil, 200, `"waiting":2`, ""},
+		{"POST", "/v1/jobs/slow/backfills/${backfill}/cancel", "", nil, 200, `"waiting":2`, ""}, // as it is
+		{"POST", "/v1/jobs/slow/backfills/nosuch/cancel", "", nil, 404, "nosuch", api.CodeNotFound},
+		{"GET", "/v1/runs/${filling}", "", nil, 200, `"backfill":"${backfill}"`, ""},
+		{"POST", "/v1/runs/${filling}/cancel", "", nil, 200, `"state":"cancelled"`, ""},
 
 		{"POST", "/v1/runs/${active}/cancel", "", []string{"Batch-Actor", "cli:alice"}, 200, `"state":"cancelled"`, ""},
 		{"GET", "/v1/runs/${active}/why", "", nil, 200, "cancelled by cli:alice", ""},

@@ -1,7 +1,7 @@
 // Package server is the runner's face to programs: the HTTP API v1, on a unix
 // socket or a loopback port, with health, metrics and the OpenAPI document.
 //
-//   - routes.go lists the routes; jobs.go and runs.go answer them;
+//   - routes.go lists the routes; jobs.go, calendar.go and runs.go answer them;
 //   - problem.go speaks RFC 9457, request.go reads bodies and headers;
 //   - why.go explains a run, doctor.go looks at the runner's surroundings;
 //   - listen.go binds the address, auth.go guards it.

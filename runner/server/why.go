@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
@@ -45,6 +46,11 @@ func Explain(s *store.Store, id string) (api.Why, error) {
 	}
 	why.Events = append(why.Events, events...)
 	why.Cause = cause(why)
+	if run.Reason == api.ReasonReplaced || run.Reason == api.ReasonOverlap {
+		if why.Cause, err = overtaken(s, run); err != nil {
+			return why, err
+		}
+	}
 	why.Next = append(why.Next, next(run)...)
 	return why, nil
 }
@@ -67,6 +73,27 @@ func cause(why api.Why) string {
 		return fmt.Sprintf("%s of %s planned records have no prediction", api.Thousands(run.Counts.Failed()), api.Thousands(run.Counts.Planned))
 	}
 	return cmp.Or(string(run.Reason), string(run.State))
+}
+
+// overtaken says which occurrence took the place of a run, and what to set so
+// that none does.
+func overtaken(s *store.Store, run api.Run) (string, error) {
+	did, remedy := "took its place in the queue", `overlap = "queue_all" keeps every occurrence`
+	if run.Reason == api.ReasonOverlap {
+		did, remedy = "ended it", `overlap = "skip" or "queue_one" lets a run that is under way finish`
+	}
+	runs, err := s.Runs(run.JobUID, maxRows)
+	if err != nil {
+		return "", fmt.Errorf("find what took the place of run %s: %w", run.ID, err)
+	}
+	by, found := "a newer occurrence", store.Run{}
+	for _, other := range runs {
+		newer := other.Origin == api.OriginSchedule && other.Occurrence.After(run.Occurrence) && !other.CreatedAt.After(run.EndedAt)
+		if newer && other.CreatedAt.After(found.CreatedAt) { // of one moment, the newest occurrence stands first
+			by, found = fmt.Sprintf("the newer occurrence %s (run %s)", other.Occurrence.UTC().Format(time.RFC3339), other.ID), other
+		}
+	}
+	return by + " " + did + "; " + remedy, nil
 }
 
 func waits(reason api.Reason) string {
@@ -101,6 +128,8 @@ func next(run api.Run) []string {
 			return nil // dead letters only: they fail the same way again
 		}
 		return []string{retry}
+	case api.RunSkipped:
+		return []string{fmt.Sprintf("batch-runner rerun %s --occurrence %s", run.Job, run.Occurrence.UTC().Format(time.RFC3339))}
 	}
 	commands := []string{retry}
 	if (run.Withheld || run.State == api.RunStopped) && run.Counts.Staged > 0 {

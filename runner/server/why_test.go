@@ -4,9 +4,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
 func TestWhyNamesTheErrorsTheRecordsAndTheCommands(t *testing.T) {
@@ -72,6 +74,7 @@ func TestTheNextCommandsFitTheState(t *testing.T) {
 		"only dead":  {run(func(r *api.Run) { r.State = api.RunIncomplete; r.Counts.DeadLettered = 1 }), ""},
 		"failed":     {run(func(r *api.Run) { r.State = api.RunFailed; r.Launches = 1 }), "retry logs doctor"},
 		"withheld":   {run(func(r *api.Run) { r.State = api.RunFailed; r.Withheld = true; r.Counts.Staged = 1 }), "retry accept doctor"},
+		"skipped":    {run(func(r *api.Run) { r.State = api.RunSkipped }), "rerun"},
 		"cancelled":  {run(func(r *api.Run) { r.State = api.RunCancelled }), "retry doctor"},
 	} {
 		var words []string
@@ -80,6 +83,47 @@ func TestTheNextCommandsFitTheState(t *testing.T) {
 		}
 		if got := strings.Join(words, " "); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// A run that gave way to a newer occurrence is nobody's fault: its reader wants
+// to know which one that was, and how to have both.
+func TestWhyNamesTheOccurrenceThatARunGaveWayTo(t *testing.T) {
+	for reason, c := range map[api.Reason]struct {
+		to      api.RunState
+		want    []string
+		command string
+	}{
+		api.ReasonReplaced: {api.RunSkipped, []string{"took its place in the queue", `overlap = "queue_all"`}, "batch-runner rerun iris --occurrence 2026-11-20T01:00:00Z"},
+		api.ReasonOverlap:  {api.RunCancelled, []string{"ended it", `overlap = "skip"`}, "batch-runner retry "},
+	} {
+		b := newBench(t)
+		b.declare(b.job("iris", 1, 20))
+		job, err := b.store.Job("iris")
+		must(t, err)
+		old := store.Run{Run: api.Run{Job: "iris", JobUID: job.UID, Generation: 1, Origin: api.OriginSchedule, Occurrence: time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)}}
+		newer := old
+		newer.Occurrence = old.Occurrence.AddDate(0, 0, 1)
+		must(t, b.store.Write(t.Context(), func(tx *store.Tx) (err error) {
+			if old, err = tx.InsertRun(old, "", "schedule"); err != nil {
+				return err
+			}
+			if newer, err = tx.InsertRun(newer, "", "schedule"); err != nil {
+				return err
+			}
+			_, err = tx.MoveRun(old, store.RunChange{To: c.to, Reason: reason, Actor: "schedule", Message: "a newer occurrence took its place"})
+			return err
+		}))
+		var why api.Why
+		b.get("/v1/runs/"+old.ID+"/why", &why)
+		for _, want := range append(c.want, "2026-11-21T01:00:00Z (run "+newer.ID+")") {
+			if !strings.Contains(why.Cause, want) {
+				t.Errorf("%s: the cause does not tell %s: %s", reason, want, why.Cause)
+			}
+		}
+		if len(why.Next) == 0 || !strings.HasPrefix(why.Next[0], c.command) {
+			t.Errorf("%s: next is %q", reason, why.Next)
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package store keeps everything the runner must not forget: jobs with their
-// generations, decisions about due times, runs, plans, mini-batches, attempts,
-// dead letters and events. The embedded implementation is SQLite.
+// generations, decisions about due times, backfills, runs, plans, mini-batches,
+// attempts, dead letters and events. The embedded implementation is SQLite.
 //
 // Two ideas carry it. The store row is the only truth: a file without a row is
 // garbage, and every guard (state, fence, run version, slot) is evaluated

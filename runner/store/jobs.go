@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -20,17 +21,18 @@ type Job struct {
 	BuriedAt  time.Time
 }
 
-const jobColumns = `uid, generation, spec, settings, owner, hash, created_at, updated_at, buried_at, cursor, next_due_at`
+const selectJob = `SELECT jobs.uid, generation, spec, settings, owner, hash, created_at, updated_at, buried_at, cursor, next_due_at, held
+	FROM jobs JOIN job_specs ON job_specs.uid = jobs.uid WHERE `
 
 func scanJob(rows *sql.Rows) (Job, error) {
 	var j Job
 	err := rows.Scan(&j.UID, &j.Generation, document{&j.Spec}, document{&j.Settings}, &j.Owner, &j.Hash,
-		instant{&j.CreatedAt}, instant{&j.UpdatedAt}, instant{&j.BuriedAt}, instant{&j.Cursor}, instant{&j.NextDueAt})
+		instant{&j.CreatedAt}, instant{&j.UpdatedAt}, instant{&j.BuriedAt}, instant{&j.Cursor}, instant{&j.NextDueAt}, document{&j.Held})
 	return j, err
 }
 
 func jobByName(q querier, name string) (Job, error) {
-	return first(q, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE name = $1 AND buried_at = 0`, name)
+	return first(q, scanJob, selectJob+`name = $1 AND buried_at = 0`, name)
 }
 
 // Job finds a live job by name.
@@ -46,42 +48,43 @@ func (s *Store) JobByUID(uid string) (Job, error) { return jobByUID(s.reader(), 
 func (t *Tx) JobByUID(uid string) (Job, error) { return jobByUID(t, uid) }
 
 func jobByUID(q querier, uid string) (Job, error) {
-	return first(q, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE uid = $1`, uid)
+	return first(q, scanJob, selectJob+`jobs.uid = $1`, uid)
 }
 
 // BuriedJob finds the job of that name that was buried last.
 func (t *Tx) BuriedJob(name string) (Job, error) {
-	return first(t, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE name = $1 AND buried_at > 0 ORDER BY buried_at DESC LIMIT 1`, name)
+	return first(t, scanJob, selectJob+`name = $1 AND buried_at > 0 ORDER BY buried_at DESC LIMIT 1`, name)
 }
 
 // Jobs lists the live jobs by name.
 func (s *Store) Jobs() ([]Job, error) {
-	return list(s.reader(), scanJob, `SELECT `+jobColumns+` FROM jobs WHERE buried_at = 0 ORDER BY name`)
-}
-
-// DueJobs lists live jobs whose next occurrence lies at or before until.
-func (t *Tx) DueJobs(until time.Time, limit int) ([]Job, error) {
-	return list(t, scanJob, `SELECT `+jobColumns+` FROM jobs
-		WHERE buried_at = 0 AND next_due_at > 0 AND next_due_at <= $1 ORDER BY next_due_at LIMIT $2`, nanos(until), limit)
+	return list(s.reader(), scanJob, selectJob+`buried_at = 0 ORDER BY name`)
 }
 
 // DueInstants lists the distinct instants up to until at which a live job is
 // due, earliest first.
 func (s *Store) DueInstants(until time.Time, limit int) ([]time.Time, error) {
-	return list(s.reader(), func(rows *sql.Rows) (t time.Time, err error) {
-		err = rows.Scan(instant{&t})
-		return t, err
-	}, `SELECT DISTINCT next_due_at FROM jobs WHERE buried_at = 0 AND next_due_at > 0 AND next_due_at <= $1 ORDER BY next_due_at LIMIT $2`,
-		nanos(until), limit)
+	// From one to the next in the index: a hundred thousand jobs may be due at
+	// one instant.
+	const next = `(SELECT MIN(next_due_at) FROM jobs WHERE buried_at = 0 AND next_due_at > `
+	return list(s.reader(), scanInstant, `WITH RECURSIVE due(at) AS (SELECT `+next+`0)
+		UNION ALL SELECT `+next+`due.at) FROM due WHERE due.at <= $1 LIMIT $2)
+		SELECT at FROM due WHERE at <= $1`, nanos(until), limit)
 }
 
 // InsertJob stores a new job in its first generation; UID, times and
 // generation are filled in.
 func (t *Tx) InsertJob(j Job) (Job, error) {
+	if err := t.free(j.Spec.Name, ""); err != nil {
+		return Job{}, err
+	}
 	j.UID, j.Generation, j.CreatedAt, j.UpdatedAt, j.Hash = strings.ToLower(rand.Text()), 1, t.Now, t.Now, j.Spec.Hash()
-	err := t.exec(`INSERT INTO jobs (`+jobColumns+`, name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		j.UID, j.Generation, encode(j.Spec), encode(j.Settings), j.Owner, j.Hash,
-		nanos(j.CreatedAt), nanos(j.UpdatedAt), 0, nanos(j.Cursor), nanos(j.NextDueAt), j.Spec.Name)
+	err := t.exec(`INSERT INTO jobs (uid, name, generation, owner, hash, created_at, updated_at, cursor, next_due_at, calendar)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, j.UID, j.Spec.Name, j.Generation, j.Owner, j.Hash,
+		nanos(j.CreatedAt), nanos(j.UpdatedAt), nanos(j.Cursor), nanos(j.NextDueAt), encode(calendarOf(j.Spec)))
+	if err == nil {
+		err = t.keepSpec(j)
+	}
 	if err != nil {
 		return Job{}, err
 	}
@@ -90,21 +93,92 @@ func (t *Tx) InsertJob(j Job) (Job, error) {
 
 // UpdateJob stores a job's next generation, also digging up a buried one.
 func (t *Tx) UpdateJob(j Job) (Job, error) {
+	if err := t.free(j.Spec.Name, j.UID); err != nil {
+		return Job{}, err
+	}
 	j.Generation, j.UpdatedAt, j.BuriedAt, j.Hash = j.Generation+1, t.Now, time.Time{}, j.Spec.Hash()
-	err := t.one(`UPDATE jobs SET generation = $1, spec = $2, settings = $3, owner = $4, hash = $5, updated_at = $6,
-		buried_at = 0, cursor = $7, next_due_at = $8, name = $9 WHERE uid = $10 AND generation = $11`,
-		j.Generation, encode(j.Spec), encode(j.Settings), j.Owner, j.Hash, nanos(j.UpdatedAt),
-		nanos(j.Cursor), nanos(j.NextDueAt), j.Spec.Name, j.UID, j.Generation-1)
+	err := t.one(`UPDATE jobs SET name = $1, generation = $2, owner = $3, hash = $4, updated_at = $5, buried_at = 0,
+		cursor = $6, next_due_at = $7, calendar = $8 WHERE uid = $9 AND generation = $10`,
+		j.Spec.Name, j.Generation, j.Owner, j.Hash, nanos(j.UpdatedAt),
+		nanos(j.Cursor), nanos(j.NextDueAt), encode(calendarOf(j.Spec)), j.UID, j.Generation-1)
+	if err == nil {
+		err = t.keepSpec(j)
+	}
 	if err != nil {
 		return Job{}, err
 	}
 	return j, t.keepGeneration(j)
 }
 
+func (t *Tx) keepSpec(j Job) error {
+	return t.exec(`INSERT INTO job_specs (uid, spec, settings) VALUES ($1, $2, $3)
+		ON CONFLICT (uid) DO UPDATE SET spec = excluded.spec, settings = excluded.settings`, j.UID, encode(j.Spec), encode(j.Settings))
+}
+
+// free tells whether a job may take a name: ErrTaken where another live one
+// has it.
+func (t *Tx) free(name, uid string) error {
+	holder, err := first(t, func(rows *sql.Rows) (uid string, err error) {
+		err = rows.Scan(&uid)
+		return uid, err
+	}, `SELECT uid FROM jobs WHERE name = $1 AND buried_at = 0`, name)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && holder == uid:
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("name a job %q: %w", name, ErrTaken)
+}
+
+// RenameJob gives a job another name: in its specification as stored, and to
+// its runs. It is no new generation.
+func (t *Tx) RenameJob(uid, name string) error {
+	job, err := t.JobByUID(uid)
+	if err == nil {
+		err = t.free(name, uid)
+	}
+	if err != nil {
+		return err
+	}
+	job.Spec.Name = name
+	if err := t.one(`UPDATE jobs SET name = $1, hash = $2 WHERE uid = $3`, name, job.Spec.Hash(), uid); err != nil {
+		return err
+	}
+	if err := t.keepSpec(job); err != nil {
+		return err
+	}
+	return t.exec(`UPDATE runs SET job = $1 WHERE uid = $2`, name, uid)
+}
+
+// Hold has the runner hold a job, or release it where hold is nil.
+func (t *Tx) Hold(uid string, hold *api.Hold, actor string) error {
+	text, event := "", Event{UID: uid, Event: api.Event{Kind: "job", Actor: actor, To: "released"}}
+	if hold != nil {
+		text, event.To, event.Detail = encode(hold), "held", hold.Reason
+	}
+	n, err := t.changed(`UPDATE jobs SET held = $1, released_at = CASE $1 WHEN '' THEN $2 ELSE released_at END
+		WHERE uid = $3 AND buried_at = 0`, text, nanos(t.Now), uid)
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	return t.Event(event)
+}
+
+// ReleasedAt is when a job was last released; the zero time: never.
+func (t *Tx) ReleasedAt(uid string) (at time.Time, err error) {
+	err = t.row(`SELECT released_at FROM jobs WHERE uid = $1`, uid)(instant{&at})
+	return at, err
+}
+
 // RespellJob stores another spelling of a job's specification, whose canonical
 // hash is the same: no new generation.
 func (t *Tx) RespellJob(j Job) error {
-	return t.one(`UPDATE jobs SET spec = $1 WHERE uid = $2 AND generation = $3 AND hash = $4`, encode(j.Spec), j.UID, j.Generation, j.Spec.Hash())
+	return t.one(`UPDATE job_specs SET spec = $1 WHERE uid = $2
+		AND EXISTS (SELECT 1 FROM jobs WHERE jobs.uid = $2 AND generation = $3 AND hash = $4)`, encode(j.Spec), j.UID, j.Generation, j.Spec.Hash())
 }
 
 func (t *Tx) keepGeneration(j Job) error {
@@ -123,7 +197,8 @@ func (t *Tx) PurgeJob(uid string) error {
 	for _, table := range []string{"plans", "run_attempts", "mini_batches", "attempts", "dead_letters", "launches", "events"} {
 		errs = append(errs, t.exec(`DELETE FROM `+table+` WHERE run_id IN (SELECT id FROM runs WHERE uid = $1)`, uid))
 	}
-	for _, table := range []string{"runs", "decisions", "job_generations", "jobs"} {
+	errs = append(errs, t.exec(`DELETE FROM backfill_occurrences WHERE backfill IN (SELECT id FROM backfills WHERE uid = $1)`, uid))
+	for _, table := range []string{"runs", "decisions", "decision_counts", "backfills", "job_generations", "job_specs", "jobs"} {
 		errs = append(errs, t.exec(`DELETE FROM `+table+` WHERE uid = $1`, uid))
 	}
 	return errors.Join(errs...)
@@ -134,38 +209,4 @@ func (t *Tx) PurgeJob(uid string) error {
 func (t *Tx) MoveCursor(j Job, cursor, next time.Time) error {
 	return t.one(`UPDATE jobs SET cursor = $1, next_due_at = $2 WHERE uid = $3 AND cursor = $4 AND generation = $5 AND buried_at = 0`,
 		nanos(cursor), nanos(next), j.UID, nanos(j.Cursor), j.Generation)
-}
-
-func scanDecision(rows *sql.Rows) (api.Decision, error) {
-	var d api.Decision
-	err := rows.Scan(&d.Verdict, &d.Reason, instant{&d.First}, instant{&d.Last}, &d.Count, &d.Run)
-	return d, err
-}
-
-const lastDecision = `SELECT verdict, reason, first, last, count, run_id FROM decisions WHERE uid = $1 ORDER BY first DESC LIMIT 1`
-
-// LastDecision is the newest decision about a job, or ErrNotFound.
-func (s *Store) LastDecision(uid string) (api.Decision, error) {
-	return first(s.reader(), scanDecision, lastDecision, uid)
-}
-
-// Decisions lists a job's decisions, newest first.
-func (s *Store) Decisions(uid string, limit int) ([]api.Decision, error) {
-	return list(s.reader(), scanDecision, `SELECT verdict, reason, first, last, count, run_id FROM decisions
-		WHERE uid = $1 ORDER BY first DESC LIMIT $2`, uid, limit)
-}
-
-// Decide records a verdict. It extends the newest row where that says the
-// same, so that an outage is one row and not thousands.
-func (t *Tx) Decide(uid string, d api.Decision) error {
-	last, err := first(t, scanDecision, lastDecision, uid)
-	if err == nil && d.Run == "" && last.Run == "" && last.Verdict == d.Verdict && last.Reason == d.Reason {
-		return t.one(`UPDATE decisions SET last = $1, count = count + $2 WHERE uid = $3 AND first = $4`,
-			nanos(d.Last), d.Count, uid, nanos(last.First))
-	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	return t.exec(`INSERT INTO decisions (uid, first, last, count, verdict, reason, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		uid, nanos(d.First), nanos(d.Last), d.Count, d.Verdict, d.Reason, d.Run)
 }

@@ -27,9 +27,7 @@ func TestAJobIsEchoedAsSubmitted(t *testing.T) {
 	if _, err := s.Job("other"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("an unknown job: %v", err)
 	}
-	if err := s.Write(t.Context(), func(tx *Tx) error { _, err := tx.InsertJob(job); return err }); err == nil {
-		t.Error("a second job of that name was stored")
-	}
+	doErr(t, s, ErrTaken, func(tx *Tx) error { _, err := tx.InsertJob(job); return err })
 }
 
 func TestAnUpdateIsGuardedByTheGeneration(t *testing.T) {
@@ -69,9 +67,11 @@ func TestABuriedJobIsOutOfSightUntilDugUp(t *testing.T) {
 	if jobs := must(s.Jobs())(t); len(jobs) != 0 {
 		t.Errorf("listed: %v", jobs)
 	}
-	if due := made(t, s, func(tx *Tx) ([]Job, error) { return tx.DueJobs(begin.Add(1000*time.Hour), 10) }); len(due) != 0 {
+	if due := made(t, s, func(tx *Tx) ([]DueJob, error) { return tx.ClaimDue(begin.Add(1000*time.Hour), 10) }); len(due) != 0 {
 		t.Errorf("due: %v", due)
 	}
+	doErr(t, s, ErrNotFound, func(tx *Tx) error { _, err := tx.DueJob(job.UID); return err })
+	doErr(t, s, ErrNotFound, func(tx *Tx) error { return tx.Hold(job.UID, &api.Hold{}, "me") })
 	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.BuryJob(job.UID) })
 	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.MoveCursor(job, begin.Add(time.Hour), begin.Add(2*time.Hour)) })
 	if _, err := s.Run(run.ID); err != nil {
@@ -112,19 +112,23 @@ func TestPurgeLeavesNothingOfAJobAndAllOfTheOthers(t *testing.T) {
 		do(t, s, func(tx *Tx) error {
 			return errors.Join(
 				tx.StartAttempt(run.ID, 1, 1, "exec"), tx.InsertLaunch(run.ID, "launch-"+name),
-				tx.Decide(job.UID, api.Decision{Verdict: api.VerdictRun, First: begin, Last: begin, Count: 1, Run: run.ID}))
+				decide(tx, job.UID, verdict(api.VerdictRun, api.DecidedDue, 1), verdict(api.VerdictMissed, api.DecidedOutage, 2)))
 		})
+		backfill := made(t, s, func(tx *Tx) (Backfill, error) {
+			return tx.InsertBackfill(Backfill{UID: job.UID}, "", []time.Time{begin})
+		})
+		newRun(t, s, job, api.Run{Origin: api.OriginBackfill, Backfill: backfill.ID})
 		return job
 	}
 	fill("other")
 	want := dump(t, s)
 	job := fill("iris")
 	full := dump(t, s)
-	do(t, s, func(tx *Tx) error { return tx.PurgeJob(job.UID) })
+	do(t, s, func(tx *Tx) error { return errors.Join(tx.PurgeJob(job.UID), tx.ForgetJob(job.UID)) })
 	if got := dump(t, s); got != want {
 		t.Errorf("the store is\n%s\nwant\n%s", got, want)
 	}
-	for table := range strings.FieldsSeq("jobs job_generations decisions runs plans run_attempts mini_batches attempts dead_letters launches events") {
+	for table := range strings.FieldsSeq("jobs job_specs job_generations decisions decision_counts backfills backfill_occurrences runs plans run_attempts mini_batches attempts dead_letters launches events") {
 		if n := must(list(s.reader(), scanText, `SELECT COUNT(*) FROM `+table))(t); n[0] == "0" {
 			t.Errorf("table %s was empty: the test proves nothing of it", table)
 		}
@@ -151,70 +155,91 @@ func TestTheCursorMovesOnlyFromWhereItWasRead(t *testing.T) {
 	}
 }
 
-func TestDueJobsAndInstants(t *testing.T) {
+func TestDueInstants(t *testing.T) {
 	s, _ := open(t)
 	for name, hours := range map[string]int{"a": 3, "b": 1, "c": 1, "d": 2, "manual": 0, "later": 9} {
-		do(t, s, func(tx *Tx) error {
-			j := Job{StoredJob: api.StoredJob{Spec: api.Job{Name: name}}}
-			if hours > 0 {
-				j.NextDueAt = begin.Add(time.Duration(hours) * time.Hour)
-			}
-			_, err := tx.InsertJob(j)
-			return err
-		})
+		dueIn(t, s, name, hours)
 	}
 	until := begin.Add(3 * time.Hour)
-	var hours []int
-	for _, j := range made(t, s, func(tx *Tx) ([]Job, error) { return tx.DueJobs(until, 10) }) {
-		hours = append(hours, int(j.NextDueAt.Sub(begin).Hours()))
-	}
-	if !reflect.DeepEqual(hours, []int{1, 1, 2, 3}) {
-		t.Errorf("due jobs: %v", hours)
-	}
-	if got := made(t, s, func(tx *Tx) ([]Job, error) { return tx.DueJobs(until, 2) }); len(got) != 2 {
-		t.Errorf("%d jobs for a limit of 2", len(got))
-	}
-	instants := must(s.DueInstants(until, 10))(t)
-	if want := []time.Time{begin.Add(time.Hour), begin.Add(2 * time.Hour), until}; !reflect.DeepEqual(instants, want) {
+	want := []time.Time{begin.Add(time.Hour), begin.Add(2 * time.Hour), until}
+	if instants := must(s.DueInstants(until, 10))(t); !reflect.DeepEqual(instants, want) {
 		t.Errorf("due instants: %v", instants)
 	}
 }
 
-func TestEqualNeighbouringDecisionsAreOneRow(t *testing.T) {
+func TestARenamedJobKeepsItsRunsAndItsPlace(t *testing.T) {
+	s, _ := open(t)
+	job, other := newJob(t, s, "iris"), newJob(t, s, "other")
+	run := newRun(t, s, job, api.Run{})
+	before := dump(t, s)
+	doErr(t, s, ErrTaken, func(tx *Tx) error { return tx.RenameJob(job.UID, "other") })
+	clash := job
+	clash.Spec.Name = "other"
+	doErr(t, s, ErrTaken, func(tx *Tx) error { _, err := tx.UpdateJob(clash); return err })
+	if dump(t, s) != before {
+		t.Error("a refused name left something behind")
+	}
+
+	do(t, s, func(tx *Tx) error { return errors.Join(tx.RenameJob(job.UID, "orchid"), tx.BuryJob(other.UID)) })
+	got := must(s.Job("orchid"))(t)
+	want := job
+	want.Spec.Name, want.Hash = "orchid", got.Hash
+	if !reflect.DeepEqual(got, want) || got.Hash != got.Spec.Hash() {
+		t.Errorf("renamed: %+v\nwant %+v", got, want)
+	}
+	if got := must(s.Run(run.ID))(t); got.Job != "orchid" {
+		t.Errorf("its run is of %s", got.Job)
+	}
+	if due := made(t, s, func(tx *Tx) (DueJob, error) { return tx.DueJob(job.UID) }); due.Name != "orchid" {
+		t.Errorf("it is due as %s", due.Name)
+	}
+	do(t, s, func(tx *Tx) error { return tx.RenameJob(job.UID, "other") }) // its holder is buried
+	made(t, s, func(tx *Tx) (Job, error) { return tx.UpdateJob(clash) })
+}
+
+func TestAHoldStaysUntilReleased(t *testing.T) {
+	s, c := open(t)
+	job := newJob(t, s, "iris")
+	hold := &api.Hold{By: "hold_after_failures", Reason: "3 runs failed", Since: begin}
+	do(t, s, func(tx *Tx) error { return tx.Hold(job.UID, hold, "runner") })
+	held := must(s.Job("iris"))(t)
+	if !reflect.DeepEqual(held.Held, hold) || held.Generation != 1 {
+		t.Errorf("held: %+v", held)
+	}
+	made(t, s, func(tx *Tx) (Job, error) { return tx.UpdateJob(held) })
+	released := func() time.Time { return made(t, s, func(tx *Tx) (time.Time, error) { return tx.ReleasedAt(job.UID) }) }
+	if at := released(); !at.IsZero() {
+		t.Errorf("released at %s", at)
+	}
+	if due := made(t, s, func(tx *Tx) (DueJob, error) { return tx.DueJob(job.UID) }); !reflect.DeepEqual(due.Held, hold) {
+		t.Errorf("after an edit: %+v", due.Held)
+	}
+	do(t, s, func(tx *Tx) error { return tx.Hold(job.UID, nil, "me") })
+	at := c.now()
+	c.advance(time.Minute)
+	do(t, s, func(tx *Tx) error { return tx.Hold(job.UID, hold, "me") })
+	if !released().Equal(at) {
+		t.Errorf("released at %s, want %s", released(), at)
+	}
+	do(t, s, func(tx *Tx) error { return tx.Hold(job.UID, nil, "me") })
+	if got := must(s.Job("iris"))(t); got.Held != nil || !released().Equal(c.now()) {
+		t.Errorf("released: %+v at %s", got.Held, released())
+	}
+	events := must(list(s.reader(), scanText, `SELECT "to" || ' ' || actor || ' ' || detail FROM events WHERE uid = $1 ORDER BY id`, job.UID))(t)
+	if !reflect.DeepEqual(events, []string{"held runner 3 runs failed", "released me ", "held me 3 runs failed", "released me "}) {
+		t.Errorf("events %q", events)
+	}
+}
+
+func TestARespelledJobMustSayTheSame(t *testing.T) {
 	s, _ := open(t)
 	job := newJob(t, s, "iris")
-	at := func(n int) time.Time { return begin.Add(time.Duration(n) * time.Hour) }
-	one := func(v api.Verdict, reason string, n int, run string) api.Decision {
-		return api.Decision{Verdict: v, Reason: reason, First: at(n), Last: at(n), Count: 1, Run: run}
+	respelled := job
+	respelled.Spec.Overlap, respelled.Spec.MaxFailed = "", api.DefaultMaxFailed
+	do(t, s, func(tx *Tx) error { return tx.RespellJob(respelled) })
+	if got := must(s.Job("iris"))(t); !reflect.DeepEqual(got, respelled) {
+		t.Errorf("got %+v\nwant %+v", got, respelled)
 	}
-	outage := api.Decision{Verdict: api.VerdictMissed, Reason: "outage", First: at(3), Last: at(8), Count: 6}
-	do(t, s, func(tx *Tx) error {
-		return errors.Join(
-			tx.Decide(job.UID, one(api.VerdictSkipped, "paused", 1, "")),
-			tx.Decide(job.UID, one(api.VerdictSkipped, "paused", 2, "")),
-			tx.Decide(job.UID, outage),
-			tx.Decide(job.UID, one(api.VerdictMissed, "outage", 9, "")),
-			tx.Decide(job.UID, one(api.VerdictMissed, "other", 10, "")),
-			tx.Decide(job.UID, one(api.VerdictMissed, "other", 11, "r1")), // runs stay apart
-			tx.Decide(job.UID, one(api.VerdictMissed, "other", 12, "r2")),
-			tx.Decide("somebody-else", one(api.VerdictRun, "due", 13, "")))
-	})
-	want := []api.Decision{
-		one(api.VerdictMissed, "other", 12, "r2"), one(api.VerdictMissed, "other", 11, "r1"), one(api.VerdictMissed, "other", 10, ""),
-		{Verdict: api.VerdictMissed, Reason: "outage", First: at(3), Last: at(9), Count: 7},
-		{Verdict: api.VerdictSkipped, Reason: "paused", First: at(1), Last: at(2), Count: 2},
-	}
-	if got := must(s.Decisions(job.UID, 10))(t); !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	if got := must(s.LastDecision(job.UID))(t); !reflect.DeepEqual(got, want[0]) {
-		t.Errorf("the last decision is %+v", got)
-	}
-	if _, err := s.LastDecision("nobody"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("of nobody: %v", err)
-	}
-	// An occurrence is never decided twice.
-	if err := s.Write(t.Context(), func(tx *Tx) error { return tx.Decide(job.UID, one(api.VerdictRun, "due", 12, "r3")) }); err == nil {
-		t.Error("one occurrence was decided twice")
-	}
+	respelled.Spec.MaxFailed = "7%"
+	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.RespellJob(respelled) })
 }

@@ -13,6 +13,18 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// completions is what SQL can't do of a migration.
+var completions = map[string]func(context.Context, *sql.Tx) error{
+	"migrations/003_calendar.sql": rereadJobs,
+}
+
+// step is one migration: a script and, where it has one, what completes it in
+// the same transaction.
+type step struct {
+	script   string
+	complete func(context.Context, *sql.Tx) error
+}
+
 // migrate brings the database at path to the schema of this binary. A newer
 // schema is refused. An older one is first migrated and checked in a copy, so
 // that a failure leaves the original as it was; the copy of the old state
@@ -25,7 +37,7 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 	return migrateBy(ctx, db, path, steps)
 }
 
-func migrateBy(ctx context.Context, db *sql.DB, path string, steps []string) error {
+func migrateBy(ctx context.Context, db *sql.DB, path string, steps []step) error {
 	var have int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
 		return fmt.Errorf("open the store %s: %w; if the file is damaged, restore it from a backup", path, err)
@@ -43,24 +55,24 @@ func migrateBy(ctx context.Context, db *sql.DB, path string, steps []string) err
 	return apply(ctx, db, steps[have:], have)
 }
 
-func loadMigrations() ([]string, error) {
+func loadMigrations() ([]step, error) {
 	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted
 	if err != nil {
 		return nil, err
 	}
-	steps := make([]string, len(names))
+	steps := make([]step, len(names))
 	for i, name := range names {
 		text, err := migrations.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		steps[i] = string(text)
+		steps[i] = step{string(text), completions[name]}
 	}
 	return steps, nil
 }
 
 // rehearse keeps a backup and migrates a second copy of it.
-func rehearse(ctx context.Context, db *sql.DB, backup string, steps []string, have int) (err error) {
+func rehearse(ctx context.Context, db *sql.DB, backup string, steps []step, have int) (err error) {
 	rehearsal := backup + ".rehearsal"
 	defer func() {
 		for _, suffix := range []string{"", "-wal", "-shm"} {
@@ -95,13 +107,16 @@ func rehearse(ctx context.Context, db *sql.DB, backup string, steps []string, ha
 	return nil
 }
 
-func apply(ctx context.Context, db *sql.DB, steps []string, have int) error {
+func apply(ctx context.Context, db *sql.DB, steps []step, have int) error {
 	for i, step := range steps {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, step)
+		_, err = tx.ExecContext(ctx, step.script)
+		if err == nil && step.complete != nil {
+			err = step.complete(ctx, tx)
+		}
 		if err == nil {
 			_, err = tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", have+i+1))
 		}

@@ -17,6 +17,13 @@ const (
 	stepBad = `DELETE FROM nests; CREATE UNIQUE INDEX birds_by_name ON birds (name)`
 )
 
+func scripts(texts ...string) (steps []step) {
+	for _, text := range texts {
+		steps = append(steps, step{script: text})
+	}
+	return steps
+}
+
 func openRaw(t *testing.T, path string) *sql.DB {
 	t.Helper()
 	db := must(openDB(path))(t)
@@ -39,13 +46,13 @@ func count(t *testing.T, db *sql.DB, query string) (n int) {
 func TestAnOlderStoreIsMigratedAndBackedUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), File)
 	db := openRaw(t, path)
-	if err := migrateBy(t.Context(), db, path, []string{stepOne}); err != nil {
+	if err := migrateBy(t.Context(), db, path, scripts(stepOne)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path + ".schema-0"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a new store was backed up: %v", err)
 	}
-	if err := migrateBy(t.Context(), db, path, []string{stepOne, stepTwo}); err != nil {
+	if err := migrateBy(t.Context(), db, path, scripts(stepOne, stepTwo)); err != nil {
 		t.Fatal(err)
 	}
 	if count(t, db, `PRAGMA user_version`) != 2 || count(t, db, `SELECT COUNT(seen) FROM birds`) != 2 || count(t, db, `SELECT COUNT(*) FROM nests`) != 2 {
@@ -56,7 +63,7 @@ func TestAnOlderStoreIsMigratedAndBackedUp(t *testing.T) {
 		t.Error("the backup is not the old state")
 	}
 	noRehearsalLeft(t, path)
-	if err := migrateBy(t.Context(), db, path, []string{stepOne, stepTwo}); err != nil {
+	if err := migrateBy(t.Context(), db, path, scripts(stepOne, stepTwo)); err != nil {
 		t.Errorf("migrating what is up to date: %v", err)
 	}
 }
@@ -64,11 +71,11 @@ func TestAnOlderStoreIsMigratedAndBackedUp(t *testing.T) {
 func TestAMigrationThatFailsLeavesTheStoreAsItWas(t *testing.T) {
 	path := filepath.Join(t.TempDir(), File)
 	db := openRaw(t, path)
-	if err := migrateBy(t.Context(), db, path, []string{stepOne}); err != nil {
+	if err := migrateBy(t.Context(), db, path, scripts(stepOne)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // trying again changes nothing
-		err := migrateBy(t.Context(), db, path, []string{stepOne, stepTwo, stepBad})
+		err := migrateBy(t.Context(), db, path, scripts(stepOne, stepTwo, stepBad))
 		if err == nil || !strings.Contains(err.Error(), "from schema 1 to 3 and was left as it is: migration 3:") {
 			t.Fatalf("got %v", err)
 		}
@@ -81,7 +88,7 @@ func TestAMigrationThatFailsLeavesTheStoreAsItWas(t *testing.T) {
 
 func TestAStepIsAppliedWholeOrNotAtAll(t *testing.T) {
 	db := openRaw(t, filepath.Join(t.TempDir(), File))
-	if err := apply(t.Context(), db, []string{stepOne, stepTwo, stepBad}, 0); err == nil {
+	if err := apply(t.Context(), db, scripts(stepOne, stepTwo, stepBad), 0); err == nil {
 		t.Fatal("the bad step passed")
 	}
 	if count(t, db, `PRAGMA user_version`) != 2 || count(t, db, `SELECT COUNT(*) FROM nests`) != 2 {

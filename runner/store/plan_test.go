@@ -6,20 +6,35 @@ import (
 	"testing"
 )
 
-// A claim costs the same however many mini-batches are done: what the
-// dispatcher asks with each of them goes by the index.
-func TestClaimsReadNoMoreThanWhatIsPending(t *testing.T) {
+// What is asked again and again costs the same however much is stored: it goes
+// by an index, and in the index's order.
+func TestWhatIsAskedOftenGoesByAnIndex(t *testing.T) {
 	s, _ := open(t)
-	for _, query := range []string{claimable, wakeDue, nextDue} {
-		do(t, s, func(tx *Tx) error {
-			steps, err := list(tx, func(rows *sql.Rows) (detail string, err error) {
-				err = rows.Scan(new(int), new(int), new(int), &detail)
-				return detail, err
-			}, "EXPLAIN QUERY PLAN "+query, "r", 1)
-			if plan := strings.Join(steps, ", "); !strings.Contains(plan, "mini_batches_by_state (run_id=? AND state=?") {
-				t.Errorf("%s\nis answered by: %s", query, plan)
-			}
-			return err
-		})
+	const sorted = "TEMP B-TREE"
+	for _, test := range []struct{ query, by, never string }{
+		{claimable, "mini_batches_by_state (run_id=? AND state=?", sorted},
+		{wakeDue, "mini_batches_by_state (run_id=? AND state=?", "SCAN"},
+		{nextDue, "mini_batches_by_state (run_id=? AND state=?", "SCAN"},
+		{claimDue, "jobs_due (next_due_at>? AND next_due_at<?), SEARCH d USING PRIMARY KEY (uid=? AND first=?)", sorted},
+		{claimDue, "SEARCH r USING COVERING INDEX runs_active (uid=? AND state=?)", "SCAN"},
+		{runnable, "SCAN runs USING COVERING INDEX runs_queue, ", sorted},
+		{runnable, "SEARCH o USING INDEX runs_under_way (uid=? AND shared<?), ", sorted},
+		{runnable, "SEARCH o USING COVERING INDEX runs_active (uid=? AND state=? AND shared=?)", sorted},
+		{runnableAlone, "SEARCH runs USING COVERING INDEX runs_active (uid=? AND state=? AND shared=?)", sorted},
+		{runnableShared, "SEARCH runs USING COVERING INDEX runs_active (uid=? AND state=? AND shared=?)", sorted},
+		{`SELECT id FROM runs WHERE ` + underWayStates, "runs_under_way", "runs_active"},
+		{`SELECT id FROM runs WHERE ` + activeOf, "runs_active (uid=?", "SCAN"},
+		{`SELECT id FROM runs WHERE ` + waitingOf, "runs_active (uid=?", "runs_queue"},
+		{`SELECT id FROM runs WHERE ` + endedOf, "runs_ended (uid=?", "SCAN"},
+		{runsOfBackfill, "COVERING INDEX runs_of_backfill (backfill=?)", "SCAN"},
+		{nextOfBackfill, "COVERING INDEX backfill_waiting (backfill=? AND run_id=?)", sorted},
+	} {
+		steps := must(list(s.reader(), func(rows *sql.Rows) (detail string, err error) {
+			err = rows.Scan(new(int), new(int), new(int), &detail)
+			return detail, err
+		}, "EXPLAIN QUERY PLAN "+test.query, []any{"r", 1, 1}[:strings.Count(test.query, "$")]...))(t)
+		if plan := strings.Join(steps, ", "); !strings.Contains(plan, test.by) || strings.Contains(plan, test.never) {
+			t.Errorf("%s\nis answered by: %s\nwant %s, never %s", test.query, plan, test.by, test.never)
+		}
 	}
 }

@@ -18,6 +18,8 @@ type Run struct {
 	// zero time says that it has none.
 	StagingUntil time.Time
 	Intent       Intent
+	// Shared lets it go on beside other shared runs of its job.
+	Shared bool
 }
 
 // Intent is what publishing will do, decided at the point of no return and
@@ -34,7 +36,7 @@ type Intent struct {
 	NoOutput bool `json:"no_output,omitzero"`
 }
 
-const runColumns = `id, uid, job, generation, occurrence, origin, sequence, state, reason, message, version, attempt,
+const runColumns = `id, uid, job, generation, occurrence, origin, sequence, backfill, shared, state, ` + shownReason + `, message, version, attempt,
 	staging_until, intent, revision, output, counts, launches, created_at, started_at, ended_at,
 	COALESCE((SELECT plan_hash FROM plans WHERE plans.run_id = runs.id), '')`
 
@@ -53,7 +55,7 @@ func scanRun(rows *sql.Rows) (Run, error) {
 		final frozen
 	)
 	err := rows.Scan(&r.ID, &r.JobUID, &r.Job, &r.Generation, instant{&r.Occurrence}, &r.Origin, &r.Sequence,
-		&r.State, &r.Reason, &r.Message, &r.Version, &r.Attempt, instant{&r.StagingUntil}, document{&r.Intent},
+		&r.Backfill, &r.Shared, &r.State, &r.Reason, &r.Message, &r.Version, &r.Attempt, instant{&r.StagingUntil}, document{&r.Intent},
 		&r.Revision, &r.Output, document{&final}, &r.Launches, instant{&r.CreatedAt}, instant{&r.StartedAt},
 		instant{&r.EndedAt}, &r.PlanHash)
 	r.Counts, r.MiniBatches, r.Requests = final.Counts, final.MiniBatches, final.Requests
@@ -74,7 +76,7 @@ func (r *Run) markWithheld() {
 func runs(q querier, where string, args ...any) ([]Run, error) {
 	all, err := list(q, scanRun, `SELECT `+runColumns+` FROM runs `+where, args...)
 	for i := range all {
-		if err == nil && !all[i].State.Ended() {
+		if err == nil && !all[i].State.Ended() && all[i].PlanHash != "" {
 			err = account(q, &all[i])
 		}
 	}
@@ -112,60 +114,26 @@ func (s *Store) Runs(uid string, limit int) ([]Run, error) {
 	return runs(s.reader(), `WHERE uid = $1 ORDER BY occurrence DESC, created_at DESC LIMIT $2`, uid, limit)
 }
 
-// LastRun is the newest main run by (occurrence, revision).
-func (s *Store) LastRun(uid string) (Run, error) {
-	return run1(s.reader(), `WHERE uid = $1 ORDER BY occurrence DESC, revision DESC, created_at DESC LIMIT 1`, uid)
-}
-
-// LastSuccess is the newest run that succeeded.
-func (s *Store) LastSuccess(uid string) (Run, error) {
-	return run1(s.reader(), `WHERE uid = $1 AND state = 'succeeded' ORDER BY occurrence DESC, revision DESC, created_at DESC LIMIT 1`, uid)
-}
-
-const activeStates = `state IN ('queued', 'planning', 'provisioning', 'running', 'committing')`
-
-// ActiveRuns lists the runs that have not ended, in slot order: catch-up runs
-// by occurrence, then scheduled, then manual ones.
-func (s *Store) ActiveRuns() ([]Run, error) {
-	return runs(s.reader(), `WHERE `+activeStates+` ORDER BY CASE origin WHEN 'catch_up' THEN 0 WHEN 'schedule' THEN 1 ELSE 2 END, occurrence, created_at, id`)
-}
-
-// ActiveRun is the job's run that is queued or under way, oldest first.
-func (t *Tx) ActiveRun(uid string) (Run, error) {
-	return run1(t, `WHERE uid = $1 AND `+activeStates+` ORDER BY CASE state WHEN 'queued' THEN 1 ELSE 0 END, created_at LIMIT 1`, uid)
-}
-
-// RunningRun is the job's run that left the queue and has not ended.
-func (t *Tx) RunningRun(uid string) (Run, error) {
-	return run1(t, `WHERE uid = $1 AND state IN ('planning', 'provisioning', 'running', 'committing') LIMIT 1`, uid)
-}
-
-// UnfinishedOf lists a job's runs that have not ended.
-func (t *Tx) UnfinishedOf(uid string) ([]Run, error) {
-	return t.runsWhere(`uid = $1 AND `+activeStates, uid)
-}
-
 // StagingToSweep lists ended runs whose staged files need not be kept longer.
 func (s *Store) StagingToSweep(now time.Time) ([]Run, error) {
 	return runs(s.reader(), `WHERE staging_until > 0 AND staging_until <= $1`, nanos(now))
 }
 
+func runID() string { return "r" + strings.ToLower(rand.Text()[:12]) }
+
 // InsertRun queues a run. Its id and the next free sequence of its (job,
 // occurrence, origin) are filled in.
 func (t *Tx) InsertRun(r Run, token, actor string) (Run, error) {
-	r.ID = "r" + strings.ToLower(rand.Text()[:12])
+	r.ID = runID()
 	r.State, r.Version, r.Attempt, r.CreatedAt = api.RunQueued, 1, 1, t.Now
 	if err := t.row(`SELECT COALESCE(MAX(sequence), 0) + 1 FROM runs WHERE uid = $1 AND occurrence = $2 AND origin = $3`,
 		r.JobUID, nanos(r.Occurrence), r.Origin)(&r.Sequence); err != nil {
 		return Run{}, err
 	}
-	err := t.exec(`INSERT INTO runs (id, uid, job, generation, occurrence, origin, sequence, token, state, reason, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		r.ID, r.JobUID, r.Job, r.Generation, nanos(r.Occurrence), r.Origin, r.Sequence, token, r.State, r.Reason, nanos(r.CreatedAt))
-	if err != nil {
-		return Run{}, err
-	}
-	return r, t.Event(Event{UID: r.JobUID, Run: r.ID, Event: api.Event{Kind: "state", Actor: actor, To: string(api.RunQueued), Reason: string(r.Origin)}})
+	return r, t.exec(`INSERT INTO runs (id, uid, job, generation, occurrence, origin, sequence, token, actor, state, slot_order, backfill, shared, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		r.ID, r.JobUID, r.Job, r.Generation, nanos(r.Occurrence), r.Origin, r.Sequence, token, actor, r.State, slotOrder(r.Origin), r.Backfill,
+		number(r.Shared), nanos(r.CreatedAt))
 }
 
 // RunChange is one transition of a run and what goes with it.
@@ -191,6 +159,8 @@ type RunChange struct {
 // allowed is the caller's to know.
 func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 	from := run.State
+	// One that ends in the queue has done nothing and staged nothing.
+	neverStarted := run.StartedAt.IsZero() && (c.To == api.RunSkipped || c.To == api.RunCancelled)
 	run.State, run.Reason, run.Message = c.To, c.Reason, c.Message
 	if c.Attempt > 0 {
 		run.Attempt = c.Attempt
@@ -201,14 +171,14 @@ func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 	if c.Revision > 0 {
 		run.Output, run.Revision = c.Output, c.Revision
 	}
-	if run.StartedAt.IsZero() && c.To != api.RunQueued {
+	if run.StartedAt.IsZero() && c.To != api.RunQueued && !neverStarted {
 		run.StartedAt = t.Now
 	}
 	run.EndedAt, run.StagingUntil = time.Time{}, time.Time{}
 	final := ""
 	if c.To.Ended() {
 		run.EndedAt, run.StagingUntil = t.Now, c.KeepStaging
-		if c.KeepStaging.IsZero() {
+		if c.KeepStaging.IsZero() && !neverStarted {
 			run.StagingUntil = t.Now
 		}
 		if err := account(t, &run); err != nil {
@@ -232,11 +202,6 @@ func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 	}
 	return run, t.Event(Event{UID: run.JobUID, Run: run.ID, Event: api.Event{
 		Kind: "state", Actor: c.Actor, From: string(from), To: string(c.To), Reason: string(c.Reason), Detail: detail}})
-}
-
-// ExplainQueued notes why a queued run waits; it is no transition.
-func (t *Tx) ExplainQueued(id string, reason api.Reason) error {
-	return t.exec(`UPDATE runs SET reason = $1 WHERE id = $2 AND state = 'queued'`, reason, id)
 }
 
 // DropStaged gives up the staged results of an ended run, so that their files
@@ -274,12 +239,17 @@ func (t *Tx) Event(e Event) error {
 		e.UID, e.Run, nanos(t.Now), e.Kind, e.Actor, e.From, e.To, e.Reason, e.Detail)
 }
 
-// Events lists a run's history, oldest first.
+// Events lists a run's history, oldest first. That it was queued is told by its
+// own row, so that a hundred thousand runs of one second need no event each.
 func (s *Store) Events(run string) ([]api.Event, error) {
 	return list(s.reader(), func(rows *sql.Rows) (e api.Event, err error) {
 		err = rows.Scan(instant{&e.At}, &e.Kind, &e.Actor, &e.From, &e.To, &e.Reason, &e.Detail)
 		return e, err
-	}, `SELECT at, kind, actor, "from", "to", reason, detail FROM events WHERE run_id = $1 ORDER BY id`, run)
+	}, `SELECT at, kind, actor, "from", "to", reason, detail FROM (
+			SELECT 0 AS id, created_at AS at, 'state' AS kind, actor, '' AS "from", 'queued' AS "to", origin AS reason, '' AS detail FROM runs WHERE id = $1
+			UNION ALL
+			SELECT id, at, kind, actor, "from", "to", reason, detail FROM events WHERE uid = (SELECT uid FROM runs WHERE id = $1) AND run_id = $1)
+		ORDER BY id`, run)
 }
 
 // Launch is a prediction server that was, or was going to be, started.

@@ -27,6 +27,11 @@ func list[T any](q querier, scan func(*sql.Rows) (T, error), query string, args 
 	if err != nil {
 		return nil, err
 	}
+	return collect(rows, scan)
+}
+
+// collect reads the rows that are left and closes them.
+func collect[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
 	defer rows.Close() //nolint:errcheck // rows.Err tells what matters
 	var all []T
 	for rows.Next() {
@@ -73,6 +78,19 @@ func (i instant) Scan(value any) error {
 		*i.t = time.Unix(0, n).UTC()
 	}
 	return nil
+}
+
+func scanInstant(rows *sql.Rows) (t time.Time, err error) {
+	err = rows.Scan(instant{&t})
+	return t, err
+}
+
+// number is a truth value as it is stored.
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // document scans a JSON column; an empty one leaves the target alone.

@@ -27,6 +27,8 @@ var (
 	ErrFenced = errors.New("fenced: the row has moved on")
 	// ErrNotFound says that there is no such row.
 	ErrNotFound = errors.New("not found")
+	// ErrTaken says that a live job has that name.
+	ErrTaken = errors.New("taken by another job")
 )
 
 // Store is one data dir's database, owned by this process alone until Close.
@@ -65,7 +67,7 @@ func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error)
 func (s *Store) open(ctx context.Context) error {
 	path := filepath.Join(s.dir, File)
 	var err error
-	if s.writeDB, err = openDB(path, "_txlock=immediate", "_pragma=synchronous(FULL)"); err != nil {
+	if s.writeDB, err = openDB(path, "_txlock=immediate", "_pragma=synchronous(FULL)", "_pragma=temp_store(memory)"); err != nil {
 		return err
 	}
 	s.writeDB.SetMaxOpenConns(1)

@@ -228,7 +228,7 @@ func TestAStoreOfANewerVersionIsRefusedAndLeftAlone(t *testing.T) {
 	if _, err := Open(t.Context(), s.Dir(), c.now); err == nil || !strings.Contains(err.Error(), "has schema 999; this batch-runner knows up to") || !strings.Contains(err.Error(), "run the newer batch-runner") {
 		t.Fatalf("got %v", err)
 	}
-	setVersion(t, path, 1)
+	setVersion(t, path, len(must(loadMigrations())(t)))
 	if _, err := openAt(t, s.Dir(), c).Job("iris"); err != nil {
 		t.Errorf("the refused store lost its job: %v", err)
 	}

@@ -32,6 +32,7 @@ type alarm struct {
 	scheduler gocron.Scheduler
 	rings     chan time.Time         // instants whose alarm went off
 	armed     map[time.Time]struct{} // owned by the loop
+	trouble   string                 // as logged; owned by the loop
 	end       context.CancelFunc
 	done      chan struct{} // closed when the loop has ended
 }
@@ -86,8 +87,19 @@ func (a *alarm) loop(ctx context.Context) {
 	}
 }
 
-// pass decides what is due and sets the alarms of the window ahead.
+// pass decides what is due and sets the alarms of the window ahead. While the
+// clock is not believed, it does nothing.
 func (a *alarm) pass(ctx context.Context) error {
+	trouble := a.t.Trouble()
+	if trouble != a.trouble && trouble != "" {
+		a.t.log.Error("nothing is decided", "error", trouble)
+	}
+	if a.trouble = trouble; trouble != "" {
+		return nil
+	}
+	if err := a.t.noteLook(ctx); err != nil {
+		return err
+	}
 	for {
 		now := a.t.now()
 		instants, err := a.t.store.DueInstants(now.Add(window), maxAlarms)

@@ -132,6 +132,9 @@ func TestADayOfAlarms(t *testing.T) {
 		if err := l.Stop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		if looked, err := l.store.LookedAt(); err != nil || time.Since(looked) > lookEvery {
+			t.Errorf("the last look is noted at %s, %v", looked, err)
+		}
 		time.Sleep(2 * time.Hour) // virtual
 		decided, err := l.store.LastDecision(uid)
 		if err != nil || time.Since(decided.Last) < 2*time.Hour {
@@ -188,4 +191,32 @@ func TestStopGivesUpWhenItsContextEnds(t *testing.T) {
 	if err := l.Stop(context.Background()); err != nil {
 		t.Errorf("the second Stop gave %v", err)
 	}
+}
+
+// The host wakes up with a clock that is years ahead.
+func TestTheAlarmWaitsOutAJumpOfTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, "2026-01-01T00:30:00Z")
+		r.windUp()
+		uid := r.put(validJob("hourly", every("1h"))).UID
+		if err := r.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r.add(2 * 366 * 24 * time.Hour)
+
+		time.Sleep(disbelief - time.Second)
+		synctest.Wait()
+		if got := r.history(uid); len(got) != 0 {
+			t.Errorf("decided %q while the clock was not believed", got)
+		}
+		time.Sleep(2 * tick)
+		synctest.Wait()
+		if got := r.history(uid); len(got) != 2 {
+			t.Errorf("decided %q once it was believed", got)
+		}
+		if err := r.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -1,137 +1,159 @@
 package trigger
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
-	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
+	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
 const (
 	// bySchedule is the actor that queues runs without being asked.
 	bySchedule = "schedule"
-	// claimLimit bounds the due jobs decided in one transaction, and so how
-	// long other writers wait.
-	claimLimit = 1000
 	// postponement is how long a job that can't be decided is left alone, so
 	// that it does not keep the others from their turn.
 	postponement = time.Minute
 )
 
-// decideDue claims jobs that are due and decides them, all in one transaction.
-// It tells how many it claimed; more may be due.
-func (t *Trigger) decideDue(ctx context.Context) (int, error) {
-	var (
-		due    []store.Job
-		queued bool
-	)
-	err := t.store.Write(ctx, func(tx *store.Tx) (err error) {
-		if due, err = tx.DueJobs(tx.Now, claimLimit); err != nil || len(due) == 0 {
-			return err
-		}
-		for _, job := range due {
-			_, q, err := decideJob(tx, job)
-			if err != nil {
-				return err
-			}
-			queued = queued || q
-		}
-		failpoint.Here("trigger.before_commit")
-		return nil
-	})
-	switch {
-	case err != nil && (len(due) == 0 || ctx.Err() != nil || store.IsStorage(err)):
-		return 0, fmt.Errorf("decide due jobs: %w", err)
-	case err != nil:
-		return len(due), t.decideSingly(ctx, due)
-	case len(due) > 0:
-		failpoint.Here("trigger.after_commit")
-	}
-	if queued {
-		t.wake()
-	}
-	return len(due), nil
+// claim is the deciding of one transaction: jobs are decided one by one, and
+// recorded together.
+type claim struct {
+	t     *Trigger
+	tx    *store.Tx
+	rules map[*store.Calendar]*schedule.Schedule // jobs that are declared alike share one
+
+	decided   []store.Decided
+	postponed []postponed
+	moved     bool // the queue changes
 }
 
-// decideSingly decides jobs in a transaction each, after one of them spoilt a
-// common one. A job that can't be decided is reported and postponed; its
-// cursor stays, so nothing of it is lost.
-func (t *Trigger) decideSingly(ctx context.Context, due []store.Job) error {
-	for _, job := range due {
-		queued := false
-		err := t.store.Write(ctx, func(tx *store.Tx) error {
-			current, err := tx.JobByUID(job.UID)
-			if err != nil || current.NextDueAt.IsZero() || current.NextDueAt.After(tx.Now) {
-				return err
-			}
-			_, queued, err = decideJob(tx, current)
-			return err
-		})
-		if ctx.Err() != nil || store.IsStorage(err) {
-			return fmt.Errorf("decide job %s: %w", job.Spec.Name, err)
+type postponed struct {
+	job string
+	err error
+}
+
+func (t *Trigger) claim(tx *store.Tx) *claim {
+	return &claim{t: t, tx: tx, rules: map[*store.Calendar]*schedule.Schedule{}}
+}
+
+// decideOrPostpone decides a job that is due. One whose rule can't be read is
+// postponed.
+func (c *claim) decideOrPostpone(job store.DueJob) error {
+	err := c.decide(job, false)
+	if isCalendar(err) {
+		c.postpone(job, err)
+		return nil
+	}
+	return err
+}
+
+// decide decides all that is due of one job as of the transaction.
+func (c *claim) decide(job store.DueJob, early bool) error {
+	out, err := c.judge(job, early)
+	if err == nil && out.replace {
+		err = c.replace(job.UID)
+	}
+	if err == nil && out.cancel {
+		err = c.cancel(job.UID)
+	}
+	if err != nil {
+		return fmt.Errorf("decide job %s: %w", job.Name, err)
+	}
+	for _, d := range out.decisions {
+		c.moved = c.moved || d.Origin != ""
+	}
+	c.decided = append(c.decided, store.Decided{Job: job, Decisions: out.decisions, Cursor: out.cursor, NextDueAt: out.nextDue})
+	return nil
+}
+
+func (c *claim) judge(job store.DueJob, early bool) (outcome, error) {
+	words := job.Calendar
+	rule, ok := c.rules[words]
+	if !ok {
+		var err error
+		if rule, err = ruleOf(words.Schedule); err != nil {
+			return outcome{}, err
 		}
+		c.rules[words] = rule
+	}
+	s := situation{
+		rule: rule, offset: offset(rule, job.UID), cursor: job.Cursor, now: c.tx.Now, early: early,
+		paused: words.Paused, held: job.Held != nil,
+		catchUp: words.CatchUp, overlap: words.Overlap, maxQueued: int(words.MaxQueued),
+		active: job.Active, waiting: job.Waiting,
+	}
+	out := decide(s)
+	if len(out.decisions) > 0 && job.Rewound.After(job.Cursor) {
+		have, err := runsBetween(c.tx, job.UID, job.Cursor, out.cursor)
 		if err != nil {
-			t.log.Error("job can't be decided and is postponed", "job", job.Spec.Name, "for", postponement.String(), "error", err)
-			err = t.store.Write(ctx, func(tx *store.Tx) error {
-				return tx.MoveCursor(job, job.Cursor, tx.Now.Add(postponement))
-			})
-			if err != nil && !errors.Is(err, store.ErrFenced) { // fenced: edited meanwhile, maybe mended
-				return fmt.Errorf("postpone job %s: %w", job.Spec.Name, err)
-			}
+			return outcome{}, err
 		}
-		if queued {
-			t.wake()
+		out.link(rule, have)
+	}
+	return out, nil
+}
+
+// runsBetween lists the occurrences in (after, until] that have a main run.
+func runsBetween(tx *store.Tx, uid string, after, until time.Time) ([]ran, error) {
+	occurrences, err := tx.MainRunsBetween(uid, after.Add(1), until)
+	have := make([]ran, len(occurrences))
+	for i, o := range occurrences {
+		have[i] = ran{at: o.Occurrence, run: o.Run}
+	}
+	return have, err
+}
+
+// replace takes the scheduled runs that never started out of the queue.
+func (c *claim) replace(uid string) error {
+	waiting, err := c.tx.WaitingSchedule(uid)
+	if err != nil {
+		return err
+	}
+	for _, run := range waiting {
+		skipped, err := c.tx.MoveRun(run, store.RunChange{
+			To: api.RunSkipped, Actor: bySchedule, Reason: api.ReasonReplaced, Message: "a newer occurrence took its place in the queue",
+		})
+		if err != nil {
+			return err
+		}
+		if err := c.t.Ended(c.tx, skipped); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// decideJob decides all that is due of one job as of the transaction, and
-// gives the job with its new cursor. queued tells of a new run.
-func decideJob(tx *store.Tx, job store.Job) (after store.Job, queued bool, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("decide job %s: %w", job.Spec.Name, err)
-		}
-	}()
-	rule, err := ruleOf(job.Spec.Schedule)
+// cancel ends the runs under way that have not begun to commit.
+func (c *claim) cancel(uid string) error {
+	runs, err := c.tx.UnfinishedOf(uid)
 	if err != nil {
-		return job, false, err
+		return err
 	}
-	_, err = tx.ActiveRun(job.UID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return job, false, err
-	}
-	out := decide(situation{
-		rule: rule, cursor: job.Cursor, now: tx.Now,
-		active: err == nil,
-		paused: *job.Spec.WithDefaults().Paused,
-	})
-	for _, d := range out.decisions {
-		if d.origin != "" {
-			run, err := tx.InsertRun(runOf(job, d.First, d.origin), "", bySchedule)
-			if err != nil {
-				return job, false, err
-			}
-			d.Run, queued = run.ID, true
+	for _, run := range runs {
+		if run.State == api.RunQueued || run.State == api.RunCommitting {
+			continue
 		}
-		if err := tx.Decide(job.UID, d.Decision); err != nil {
-			return job, false, err
+		if err := c.t.cancel(c.tx, run, api.ReasonOverlap, bySchedule); err != nil {
+			return err
 		}
 	}
-	if err := tx.MoveCursor(job, out.cursor, out.nextDue); err != nil {
-		return job, false, err
-	}
-	job.Cursor, job.NextDueAt = out.cursor, out.nextDue
-	return job, queued, nil
+	return nil
 }
 
-func runOf(job store.Job, occurrence time.Time, origin api.Origin) store.Run {
-	return store.Run{Run: api.Run{
-		Job: job.Spec.Name, JobUID: job.UID, Generation: job.Generation, Occurrence: occurrence, Origin: origin,
-	}}
+// postpone leaves a job as it is for a while.
+func (c *claim) postpone(job store.DueJob, why error) {
+	c.decided = append(c.decided, store.Decided{Job: job, Cursor: job.Cursor, NextDueAt: c.tx.Now.Add(postponement)})
+	c.postponed = append(c.postponed, postponed{job.Name, why})
+}
+
+// record writes down what was decided since the last record.
+func (c *claim) record() error {
+	decided := c.decided
+	c.decided = nil
+	if len(decided) == 0 {
+		return nil
+	}
+	return c.tx.RecordDecisions(decided)
 }

@@ -1,6 +1,8 @@
 package trigger
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,8 +34,8 @@ func TestADueOccurrenceBecomesADecisionAndAQueuedRun(t *testing.T) {
 	if !job.Cursor.Equal(r.clock.now()) || !job.NextDueAt.Equal(instant("2026-01-02T01:00:00Z")) {
 		t.Errorf("cursor %s, next due %s", job.Cursor, job.NextDueAt)
 	}
-	if r.wakes != 1 {
-		t.Errorf("the engine was woken %d times, want 1", r.wakes)
+	if r.wakes.Load() != 1 {
+		t.Errorf("the engine was woken %d times, want 1", r.wakes.Load())
 	}
 }
 
@@ -110,7 +112,12 @@ func TestADecisionThatFailsInTheMiddleLeavesNothing(t *testing.T) {
 	broken, sound := r.put(validJob("broken", every("1h"))), r.put(validJob("sound", every("1h")))
 	due := instant("2026-01-01T01:00:00Z")
 	r.write(func(tx *store.Tx) error {
-		return tx.Decide(broken.UID, api.Decision{Verdict: api.VerdictRun, First: due, Last: due, Count: 1, Run: "in-the-way"})
+		job, err := tx.DueJob(broken.UID)
+		if err != nil {
+			return err
+		}
+		row := store.Verdict{Decision: api.Decision{Verdict: api.VerdictRun, First: due, Last: due, Count: 1, Run: "in-the-way"}}
+		return tx.RecordDecisions([]store.Decided{{Job: job, Decisions: []store.Verdict{row}, Cursor: job.Cursor, NextDueAt: job.NextDueAt}})
 	})
 	before := r.job("broken")
 	r.set(due)
@@ -145,8 +152,133 @@ func TestMoreJobsThanOneTransactionTakes(t *testing.T) {
 
 	r.wakeUp()
 
-	queued, err := r.store.ActiveRuns()
-	if err != nil || len(queued) != jobs {
-		t.Errorf("%d runs are queued, want %d (%v)", len(queued), jobs, err)
+	states, _, err := r.store.ActiveWork()
+	if err != nil || states[api.RunQueued] != jobs {
+		t.Errorf("the runs are %v, want %d queued (%v)", states, jobs, err)
+	}
+}
+
+func TestANewerOccurrenceReplacesTheOneThatWaits(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:30:00Z")
+	spec := validJob("churn", every("1h"))
+	spec.Overlap = api.OverlapQueueOne
+	uid := r.put(spec).UID
+	r.set(instant("2026-01-01T01:00:00Z"))
+	r.wakeUp()
+	underWay := r.move(r.active(uid)[0], api.RunRunning)
+	if _, _, err := r.Run(t.Context(), "churn", api.Trigger{}, "", "test"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		r.add(time.Hour)
+		r.wakeUp()
+	}
+
+	var states []string
+	for _, run := range r.runs(uid) { // newest occurrence first
+		states = append(states, fmt.Sprintf("%s %s %s %s", run.Origin, run.Occurrence.Format("15"), run.State, run.Reason))
+	}
+	slices.Sort(states)
+	want := []string{"manual 01 queued waiting_for_turn", "schedule 01 running ", "schedule 02 skipped replaced", "schedule 03 queued waiting_for_turn"}
+	if !slices.Equal(states, want) {
+		t.Errorf("the runs are %q, want %q", states, want)
+	}
+	if got := r.history(uid); !slices.Equal(got, []string{"run due 01T01:00", "run due 01T02:00", "run due 01T03:00"}) {
+		t.Errorf("decided %q", got)
+	}
+	r.move(underWay, api.RunSucceeded)
+	if last := r.status("churn").LastRun; last.State == api.RunSkipped {
+		t.Errorf("the last run is %+v", last)
+	}
+}
+
+func TestANewerOccurrenceCancelsTheRunUnderWay(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:00:00Z")
+	spec := validJob("churn", every("1h"))
+	spec.Overlap = api.OverlapCancelRunning
+	uid := r.put(spec).UID
+	due := func() store.Run {
+		r.add(time.Hour)
+		r.wakeUp()
+		active := r.active(uid)
+		return active[len(active)-1]
+	}
+	first := r.move(due(), api.RunRunning)
+	second := r.move(due(), api.RunCommitting)
+	third := due()
+
+	if first := r.run(first.ID); first.State != api.RunCancelled || first.Reason != api.ReasonOverlap {
+		t.Errorf("the run under way is %+v", first.Run)
+	}
+	if second := r.run(second.ID); second.State != api.RunCommitting {
+		t.Errorf("the committing run is %+v", second.Run)
+	}
+	fourth := due()
+	if third := r.run(third.ID); third.State != api.RunSkipped || third.Reason != api.ReasonReplaced {
+		t.Errorf("the run that waited is %+v", third.Run)
+	}
+	if fourth.State != api.RunQueued {
+		t.Errorf("the newest run is %+v", fourth.Run)
+	}
+}
+
+func TestAllowedRunsAreShared(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:00:00Z")
+	spec := validJob("churn", every("1h"))
+	spec.Overlap, spec.Output.Files.URI = api.OverlapAllow, "/out/{scheduled_at}/{run}"
+	uid := r.put(spec).UID
+	for range 2 {
+		r.add(time.Hour)
+		r.wakeUp()
+	}
+	if active := r.active(uid); len(active) != 2 || !active[0].Shared || !active[1].Shared {
+		t.Errorf("the runs are %+v", active)
+	}
+}
+
+func TestJitterIsTheJobsOwnAndStable(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:00:00Z")
+	declared := &api.Schedule{Every: "1h", Jitter: "50m"}
+	offsets := map[time.Duration]bool{}
+	for i := range 8 {
+		name := fmt.Sprint("job-", i)
+		uid := r.put(validJob(name, declared)).UID
+		rule, err := ruleOf(declared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offset := rule.Offset(uid)
+		offsets[offset] = true
+		status := r.status(name)
+		if want := instant("2026-01-01T01:00:00Z"); !status.NextOccurrence.Equal(want) || !status.NextDueAt.Equal(want.Add(offset)) ||
+			!r.job(name).NextDueAt.Equal(status.NextDueAt) {
+			t.Errorf("next occurrence %s, due at %s, want %s later", status.NextOccurrence, status.NextDueAt, offset)
+		}
+	}
+	if len(offsets) < 4 {
+		t.Errorf("eight jobs have the offsets %v", offsets)
+	}
+}
+
+// The end of a rule decides what its jitter still holds back: an edit never
+// swallows what was due.
+func TestAnEditDecidesWhatJitterHoldsBack(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:30:00Z")
+	spec := validJob("churn", &api.Schedule{Every: "1h", Jitter: "50m"})
+	uid := r.put(spec).UID
+	if !r.job("churn").NextDueAt.After(instant("2026-01-01T01:00:00Z")) {
+		return // one uid in three thousand has no part of the jitter
+	}
+	r.set(instant("2026-01-01T01:00:00Z"))
+	r.wakeUp()
+	if got := r.history(uid); len(got) != 0 {
+		t.Fatalf("decided %q before its time", got)
+	}
+
+	spec.Schedule = every("2h")
+	r.put(spec)
+
+	if got := r.history(uid); !slices.Equal(got, []string{"run due 01T01:00"}) {
+		t.Errorf("decided %q", got)
 	}
 }

@@ -28,6 +28,9 @@ func (t *Trigger) Delete(ctx context.Context, name, owner string, ifMatch int64,
 		if err == nil {
 			err = matches(job, ifMatch)
 		}
+		if err == nil { // first, so that no run that ends makes another
+			err = endBackfill(tx, job)
+		}
 		if err == nil {
 			cancelled, err = t.cancelRuns(tx, job, purge, actor)
 		}
@@ -60,7 +63,7 @@ func (t *Trigger) cancelRuns(tx *store.Tx, job store.Job, purge bool, actor stri
 			}
 			continue
 		}
-		if err := t.cancel(tx, run, actor); err != nil {
+		if err := t.cancel(tx, run, "", actor); err != nil {
 			return false, err
 		}
 		cancelled = true

@@ -25,7 +25,7 @@ func (t *Trigger) Status(_ context.Context, name string) (api.JobStatus, error) 
 	if err != nil {
 		return api.JobStatus{}, fmt.Errorf("read the status of job %s: %w", name, err)
 	}
-	return assess(job, *standing, t.now()), nil
+	return assess(job, *standing, t.now(), t.Trouble()), nil
 }
 
 // StatusAll tells how every job is, by name.
@@ -38,13 +38,14 @@ func (t *Trigger) StatusAll(context.Context) ([]api.JobStatus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the status of all jobs: %w", err)
 	}
+	now, trouble := t.now(), t.Trouble()
 	all := make([]api.JobStatus, 0, len(jobs))
 	for _, job := range jobs {
-		var standing store.Standing
-		if found := standings[job.UID]; found != nil {
-			standing = *found
+		standing := standings[job.UID]
+		if standing == nil { // declared between the two reads
+			standing = &store.Standing{}
 		}
-		all = append(all, assess(job, standing, t.now()))
+		all = append(all, assess(job, *standing, now, trouble))
 	}
 	return all, nil
 }
@@ -52,25 +53,44 @@ func (t *Trigger) StatusAll(context.Context) ([]api.JobStatus, error) {
 // assess judges a job: healthy is that no clause fails. A run counts for its
 // job as long as it has not ended; one that ended must have succeeded.
 // Occurrences that were skipped have no run and are judged by the last one.
-// That the runner answers, the first clause, is for who asks to see.
-func assess(job store.Job, standing store.Standing, now time.Time) api.JobStatus {
+// That the runner answers, the first clause, is for who asks to see. trouble
+// is the runner's own, and so every job's.
+func assess(job store.Job, standing store.Standing, now time.Time, trouble string) api.JobStatus {
 	spec, last := job.Spec.WithDefaults(), standing.Last
 	status := api.JobStatus{
-		Job: spec.Name, UID: job.UID, Generation: job.Generation, Paused: *spec.Paused, Reasons: []string{},
+		Job: spec.Name, UID: job.UID, Generation: job.Generation, Paused: *spec.Paused, Held: job.Held, Cursor: job.Cursor,
+		Missed: counts(standing.Missed), Skipped: counts(standing.Skipped), Reasons: []string{},
 		LastRun: wire(last), LastSuccess: wire(standing.Success), ActiveRun: wire(standing.Active), LastDecision: standing.Decision,
 	}
+	if standing.Backfill != nil {
+		status.Backfill = &standing.Backfill.Backfill
+	}
 	rule, err := ruleOf(spec.Schedule)
-	status.NextDueAt = nextDue(rule, job.Cursor)
+	status.NextOccurrence = dueAfter(rule, job.Cursor, 0)
+	status.NextDueAt = dueAfter(rule, job.Cursor, offset(rule, job.UID))
 	zone := zoneOf(spec)
+	fails := func(format string, args ...any) {
+		status.Reasons = append(status.Reasons, fmt.Sprintf(format, args...))
+	}
 
+	if held := job.Held; held != nil {
+		fails("held by %s since %s: %s; release it with batch-runner release %s", held.By, at(held.Since, zone), held.Reason, spec.Name)
+	}
+	if trouble != "" {
+		fails("%s", trouble)
+	}
+	if now.Before(job.Cursor.Add(-behindBy)) {
+		fails("clock_behind: the clock says %s, and the job is decided up to %s; if the clock is right now, batch-runner cursor %s --to now",
+			at(now.Truncate(time.Second), zone), at(job.Cursor.Truncate(time.Second), zone), spec.Name)
+	}
 	if last != nil && last.State.Ended() && last.State != api.RunSucceeded {
-		status.Reasons = append(status.Reasons, describe(last.Run, zone)+"; see batch-runner why "+last.ID)
+		fails("%s; see batch-runner why %s", describe(last.Run, zone), last.ID)
 	}
 	if err != nil {
-		status.Reasons = append(status.Reasons, fmt.Sprintf("the schedule can't be read: %v", err))
+		fails("the schedule can't be read: %v", err)
 	}
-	if due := status.NextDueAt; !due.IsZero() && now.Sub(due) > grace(rule, due) {
-		status.Reasons = append(status.Reasons, "overdue since "+at(due, zone)+": the runner has not decided it; see batch-runner doctor")
+	if due := status.NextDueAt; !due.IsZero() && now.Sub(due) > grace(rule, status.NextOccurrence) {
+		fails("overdue since %s: the runner has not decided it; see batch-runner doctor", at(due, zone))
 	}
 
 	status.Healthy = len(status.Reasons) == 0
@@ -83,6 +103,14 @@ func assess(job store.Job, standing store.Standing, now time.Time) api.JobStatus
 		status.Summary = "no run yet; " + outlook(status, zone)
 	}
 	return status
+}
+
+// counts is never nil, so that it reads {} and not null.
+func counts(m map[string]int64) map[string]int64 {
+	if m == nil {
+		return map[string]int64{}
+	}
+	return m
 }
 
 func wire(run *store.Run) *api.Run {

@@ -64,7 +64,7 @@ func TestHealth(t *testing.T) {
 			job := store.Job{Cursor: cursor}
 			job.Spec = test.spec
 
-			got := assess(job, store.Standing{Last: test.last}, instant(test.now))
+			got := assess(job, store.Standing{Last: test.last}, instant(test.now), "")
 
 			if got.Healthy != test.healthy || got.Summary != test.summary {
 				t.Errorf("healthy %v, %q\nwant %v, %q", got.Healthy, got.Summary, test.healthy, test.summary)
@@ -80,7 +80,7 @@ func TestAllFailingClausesAreListed(t *testing.T) {
 	job := store.Job{Cursor: instant("2026-11-22T00:00:00Z")}
 	job.Spec = validJob("churn", every("1h"))
 	failed := store.Standing{Last: &store.Run{Run: api.Run{ID: "r1", State: api.RunFailed}}}
-	if got := assess(job, failed, instant("2026-11-23T00:00:00Z")); len(got.Reasons) != 2 || got.Summary != got.Reasons[0] {
+	if got := assess(job, failed, instant("2026-11-23T00:00:00Z"), ""); len(got.Reasons) != 2 || got.Summary != got.Reasons[0] {
 		t.Errorf("reasons %q, summary %q", got.Reasons, got.Summary)
 	}
 }

@@ -3,7 +3,6 @@ package trigger
 import (
 	"context"
 	"errors"
-	"reflect"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -28,26 +27,31 @@ type Condition struct {
 // request does wrong is an *api.Error; problems point into the spec.
 //
 // An edit of the schedule follows the cursor's law, in its own transaction:
-// every occurrence of the old rule that was due is decided, the cursor is set
-// to now, the new rule stored. So it never fires into the past and never
-// swallows what was due. Pausing and releasing decide what was due before in
-// the same way, since it was due under the old word. Other edits leave the
-// cursor alone.
+// every occurrence of the old rule up to now is decided, the cursor is set to
+// now, the new rule stored. So it never fires into the past and never swallows
+// what was due. Edits of what decides beside the rule (paused, catch_up,
+// overlap) decide what was due before in the same way, since it was due under
+// the old words. Other edits leave the cursor alone.
+//
+// A body with another name than the address renames the job, which keeps its
+// uid, its history and its cursor.
 func (t *Trigger) Put(ctx context.Context, name string, body api.PutJob, cond Condition, actor string) (api.StoredJob, bool, error) {
-	rule, err := check(name, body)
+	rule, err := check(body)
 	if err != nil {
 		return api.StoredJob{}, false, err
 	}
-	p := put{body: body, cond: cond, actor: actor, rule: rule}
+	p := put{t: t, body: body, cond: cond, actor: actor, rule: rule}
 	err = t.store.Write(ctx, func(tx *store.Tx) error {
 		current, err := tx.Job(name)
 		if errors.Is(err, store.ErrNotFound) {
-			return p.create(tx, name)
+			err = p.create(tx, name)
+		} else if err == nil {
+			err = p.update(tx, current)
 		}
-		if err != nil {
-			return err
+		if errors.Is(err, store.ErrTaken) {
+			return taken(p.body.Spec.Name, "")
 		}
-		return p.update(tx, current)
+		return err
 	})
 	if err != nil {
 		return api.StoredJob{}, false, err
@@ -61,6 +65,7 @@ func (t *Trigger) Put(ctx context.Context, name string, body api.PutJob, cond Co
 
 // put is one Put under way.
 type put struct {
+	t     *Trigger
 	body  api.PutJob
 	cond  Condition
 	actor string
@@ -74,8 +79,14 @@ type put struct {
 // create stores a job under a free name, or takes up the history of the one
 // that was buried under it.
 func (p *put) create(tx *store.Tx, name string) error {
+	if p.body.Spec.Name != name {
+		return p.renamed(tx, name)
+	}
 	if p.cond.IfMatch > 0 {
 		return noJob(name)
+	}
+	if err := p.t.watch.check(tx.Now); err != nil {
+		return err
 	}
 	job, err := tx.BuriedJob(name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -83,13 +94,17 @@ func (p *put) create(tx *store.Tx, name string) error {
 	}
 	creation := store.Creation{Key: p.cond.Key, Resumed: err == nil}
 	p.declare(&job)
-	p.moveTo(&job, tx.Now)
+	job.Cursor = later(job.Cursor, tx.Now)
 	if creation.Resumed {
 		job, err = tx.UpdateJob(job)
 	} else {
 		job, err = tx.InsertJob(job)
 	}
 	if err != nil {
+		return err
+	}
+	// Only now it has the uid that its part of the jitter follows from.
+	if err := tx.MoveCursor(job, job.Cursor, p.nextDue(job)); err != nil {
 		return err
 	}
 	p.stored, p.created = job.StoredJob, true
@@ -111,7 +126,7 @@ func (p *put) update(tx *store.Tx, job store.Job) error {
 	if err := ownedBy(job, p.body.Owner); err != nil {
 		return err
 	}
-	if p.body.Spec.Hash() == job.Hash && p.body.Owner == job.Owner && reflect.DeepEqual(p.body.Settings, job.Settings) {
+	if p.says(job) {
 		// Also for a stale If-Match: what it asks for is so. Another spelling of
 		// the same job is echoed from now on, but is no new generation.
 		job.Spec = p.body.Spec
@@ -121,19 +136,20 @@ func (p *put) update(tx *store.Tx, job store.Job) error {
 	if err := matches(job, p.cond.IfMatch); err != nil {
 		return err
 	}
-	old, next := job.Spec.WithDefaults(), p.body.Spec.WithDefaults()
-	newRule := !sameRule(old.Schedule, next.Schedule)
-	if newRule || *old.Paused != *next.Paused {
+	newRule := !sameRule(job.Spec.Schedule, p.body.Spec.Schedule)
+	if newRule || !sameWords(job.Spec, p.body.Spec) {
 		var err error
-		job, p.queued, err = decideJob(tx, job)
-		// An old rule that can't be read has no occurrences; this edit may mend it.
-		if err != nil && !isCalendar(err) {
+		if job, err = p.decideBefore(tx, job, newRule); err != nil {
 			return err
 		}
 	}
+	if err := p.rename(tx, job); err != nil {
+		return err
+	}
 	p.declare(&job)
-	if newRule {
-		p.moveTo(&job, tx.Now)
+	if newRule { // never back, not even where the clock went back: what is decided stays decided
+		job.Cursor = later(job.Cursor, tx.Now)
+		job.NextDueAt = p.nextDue(job)
 	}
 	job, err := tx.UpdateJob(job)
 	if err != nil {
@@ -141,6 +157,20 @@ func (p *put) update(tx *store.Tx, job store.Job) error {
 	}
 	p.stored = job.StoredJob
 	return jobEvent(tx, job.UID, "updated", p.actor)
+}
+
+// decideBefore decides what is due under the old words, and gives the job as
+// it is then. Under a rule that ends here, that includes what its jitter still
+// holds back.
+func (p *put) decideBefore(tx *store.Tx, job store.Job, ruleEnds bool) (store.Job, error) {
+	err := p.t.watch.check(tx.Now)
+	if err == nil {
+		p.queued, err = p.t.decideJob(tx, job.UID, ruleEnds)
+	}
+	if err != nil {
+		return job, err
+	}
+	return tx.JobByUID(job.UID)
 }
 
 // createAgain answers a Create under a name that is taken.
@@ -154,30 +184,30 @@ func (p *put) createAgain(tx *store.Tx, job store.Job) error {
 		p.stored.Resumed = creation.Resumed
 		return nil
 	}
-	owner := ""
-	if job.Owner != "" {
-		owner = ", declared by " + job.Owner
+	return taken(job.Spec.Name, job.Owner)
+}
+
+func taken(name, owner string) error {
+	by := ""
+	if owner != "" {
+		by = ", declared by " + owner
 	}
-	taken := api.Errorf(api.CodeExists, "choose another name, or import the job to manage it here", "job %s exists%s", job.Spec.Name, owner)
-	taken.Pointer = "/name"
-	return taken
+	e := api.Errorf(api.CodeExists, "choose another name, or import the job to manage it here", "job %s exists%s", name, by)
+	e.Pointer = "/name"
+	return e
 }
 
 func (p *put) declare(job *store.Job) {
 	job.Spec, job.Settings, job.Owner = p.body.Spec, p.body.Settings, p.body.Owner
 }
 
-// moveTo sets the cursor under the new rule. It never goes back, not even when
-// the clock did: what is decided stays decided.
-func (p *put) moveTo(job *store.Job, now time.Time) {
-	if now.After(job.Cursor) {
-		job.Cursor = now
-	}
-	job.NextDueAt = nextDue(p.rule, job.Cursor)
+// nextDue is when the job is due next under the new rule.
+func (p *put) nextDue(job store.Job) time.Time {
+	return dueAfter(p.rule, job.Cursor, offset(p.rule, job.UID))
 }
 
 func isCalendar(err error) bool {
-	_, ok := errors.AsType[*schedule.Error](err)
+	_, ok := errors.AsType[schedule.Problems](err)
 	return ok
 }
 

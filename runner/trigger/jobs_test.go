@@ -38,10 +38,10 @@ func TestPutRefusesWhatIsNotValidWithPointers(t *testing.T) {
 		}, "/output/files/uri", "{hour}"},
 		{"hour", func(b *api.PutJob) { b.Spec.Schedule = cron("0 25 * * *", "") }, "/schedule/cron", `schedule.cron "0 25 * * *": `},
 		{"zone", func(b *api.PutJob) { b.Spec.Schedule = cron("0 2 * * *", "Europe/Berlln") }, "/schedule/time_zone", "Europe/Berlln"},
-		{"fraction", func(b *api.PutJob) { b.Spec.Schedule = every("1500ms") }, "/schedule/every", "1.5s"},
+		{"fraction", func(b *api.PutJob) { b.Spec.Schedule = every("1500ms") }, "/schedule/every", "1500ms"},
 		{"both", func(b *api.PutJob) { b.Spec.Schedule = &api.Schedule{Cron: "@daily", Every: "1h"} }, "/schedule", "keep one"},
 		{"input", func(b *api.PutJob) { b.Spec.Input.Files = nil }, "/input", "files"},
-		{"another name", func(b *api.PutJob) { b.Spec.Name = "other" }, "/name", `"churn"`},
+		{"another name", func(b *api.PutJob) { b.Spec.Name = "other" }, "/name", `"churn"`}, // renames what is not there
 		{"settings", func(b *api.PutJob) { b.Settings.RunOnCreate = "soon" }, "/settings/run_on_create", "soon"},
 	}
 	for _, test := range tests {
@@ -145,8 +145,8 @@ func TestAnEditOfTheScheduleDecidesTheOldRuleAndNeverFiresIntoThePast(t *testing
 	if decided := r.decisions(uid); len(decided) != 2 || decided[0].Count != 1 || decided[0].Verdict != api.VerdictMissed {
 		t.Errorf("decided %+v", decided)
 	}
-	if r.wakes != 1 {
-		t.Errorf("the engine was woken %d times, want 1", r.wakes)
+	if r.wakes.Load() != 1 {
+		t.Errorf("the engine was woken %d times, want 1", r.wakes.Load())
 	}
 
 	spec.Schedule = nil
@@ -316,8 +316,8 @@ func TestManualRuns(t *testing.T) {
 	if third, _, err := r.Run(t.Context(), "churn", api.Trigger{Occurrence: chosen, IfIdle: true}, "", "cli:ann"); err != nil || !third.Occurrence.Equal(chosen) {
 		t.Errorf("a chosen occurrence: %+v, %v", third, err)
 	}
-	if r.wakes != 3 {
-		t.Errorf("the engine was woken %d times, want 3", r.wakes)
+	if r.wakes.Load() != 3 {
+		t.Errorf("the engine was woken %d times, want 3", r.wakes.Load())
 	}
 
 	_, _, err = r.Run(t.Context(), "churn", api.Trigger{Occurrence: chosen.Add(time.Millisecond)}, "", "cli:ann")

@@ -9,22 +9,26 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
-// The years a person can ask for: the store keeps instants as nanoseconds in
-// 64 bits.
-const firstYear, lastYear = 1970, 2200
-
 // Run queues a manual run. It waits for its turn behind an active one, and
-// does not ask whether the job is paused. A second request with the same key
-// gets the run that the first one made, and created is false.
+// does not ask whether the job is paused or held. A second request with the
+// same key gets the run that the first one made, and created is false.
 func (t *Trigger) Run(ctx context.Context, name string, ask api.Trigger, key, actor string) (run api.Run, created bool, err error) {
 	if err := checkOccurrence(ask.Occurrence); err != nil {
 		return api.Run{}, false, err
 	}
-	err = t.store.Write(ctx, func(tx *store.Tx) error {
-		job, err := tx.Job(name)
-		if errors.Is(err, store.ErrNotFound) {
-			return noJob(name)
+	return t.queueManual(ctx, name, ask.IfIdle, key, actor, func(tx *store.Tx, _ store.Job) (time.Time, error) {
+		if ask.Occurrence.IsZero() {
+			return tx.Now.UTC().Truncate(time.Second), nil
 		}
+		return ask.Occurrence.UTC(), nil
+	})
+}
+
+// queueManual queues a run of the occurrence that which finds.
+func (t *Trigger) queueManual(ctx context.Context, name string, ifIdle bool, key, actor string,
+	which func(*store.Tx, store.Job) (time.Time, error)) (run api.Run, created bool, err error) {
+	err = t.store.Write(ctx, func(tx *store.Tx) error {
+		job, err := find(tx, name)
 		if err != nil {
 			return err
 		}
@@ -32,14 +36,14 @@ func (t *Trigger) Run(ctx context.Context, name string, ask api.Trigger, key, ac
 			run = made.Run
 			return err
 		}
-		if ask.IfIdle {
+		occurrence, err := which(tx, job)
+		if err != nil {
+			return err
+		}
+		if ifIdle {
 			if err := idle(tx, job); err != nil {
 				return err
 			}
-		}
-		occurrence := ask.Occurrence.UTC()
-		if ask.Occurrence.IsZero() {
-			occurrence = tx.Now.UTC().Truncate(time.Second)
 		}
 		made, err := tx.InsertRun(runOf(job, occurrence, api.OriginManual), key, actor)
 		run, created = made.Run, true
@@ -52,6 +56,12 @@ func (t *Trigger) Run(ctx context.Context, name string, ask api.Trigger, key, ac
 		t.wake()
 	}
 	return run, created, nil
+}
+
+func runOf(job store.Job, occurrence time.Time, origin api.Origin) store.Run {
+	return store.Run{Run: api.Run{
+		Job: job.Spec.Name, JobUID: job.UID, Generation: job.Generation, Occurrence: occurrence, Origin: origin,
+	}}
 }
 
 func checkOccurrence(at time.Time) error {

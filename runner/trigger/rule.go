@@ -15,39 +15,27 @@ func ruleOf(declared *api.Schedule) (*schedule.Schedule, error) {
 	if declared == nil {
 		return nil, nil
 	}
-	return schedule.Parse(specOf(declared))
-}
-
-func specOf(declared *api.Schedule) schedule.Spec {
-	spec := schedule.Spec{Cron: declared.Cron, Every: declared.Every.Value(), TimeZone: declared.TimeZone}
-	if at, err := time.Parse(time.RFC3339, declared.Anchor); err == nil { // api.Validate has refused any other
-		spec.Anchor = at
-	}
-	return spec
+	return schedule.Parse(*declared)
 }
 
 // sameRule tells whether two schedules are one rule, however it is written.
 func sameRule(a, b *api.Schedule) bool {
-	if a == nil || b == nil {
-		return a == b
+	return api.Job{Schedule: a}.Hash() == api.Job{Schedule: b}.Hash()
+}
+
+// sameWords tells whether two jobs say the same of what becomes of due
+// occurrences.
+func sameWords(a, b api.Job) bool {
+	words := func(spec api.Job) api.Job {
+		return api.Job{Schedule: spec.Schedule, Paused: spec.Paused, CatchUp: spec.CatchUp, Overlap: spec.Overlap, MaxQueued: spec.MaxQueued}
 	}
-	return canonical(a) == canonical(b)
+	return words(a).Hash() == words(b).Hash()
 }
 
-func canonical(declared *api.Schedule) schedule.Spec {
-	spec := specOf(api.Job{Schedule: declared}.WithDefaults().Schedule)
-	spec.Cron = strings.Join(strings.Fields(spec.Cron), " ")
-	spec.Anchor = spec.Anchor.UTC()
-	return spec
-}
-
-// check finds everything that is wrong with a job as submitted under a name,
-// and reads its rule.
-func check(name string, body api.PutJob) (*schedule.Schedule, error) {
+// check finds everything that is wrong with a job as submitted, and reads its
+// rule.
+func check(body api.PutJob) (*schedule.Schedule, error) {
 	problems := api.Validate(body.Spec)
-	if body.Spec.Name != name {
-		problems = append(problems, invalid("/name", "%q is not the name in the address, %q", body.Spec.Name, name))
-	}
 	if wait := body.Settings.RunOnCreate; wait != "" {
 		if _, err := wait.Parse(); err != nil {
 			problems = append(problems, invalid("/settings/run_on_create", "%v", err))
@@ -57,7 +45,7 @@ func check(name string, body api.PutJob) (*schedule.Schedule, error) {
 	if !mentions(problems, "/schedule") {
 		var err error
 		if rule, err = ruleOf(body.Spec.Schedule); err != nil {
-			problems = append(problems, calendarProblem(err))
+			problems = append(problems, calendarProblems(err)...)
 		}
 	}
 	if rule != nil && !mentions(problems, "/output") {
@@ -65,7 +53,7 @@ func check(name string, body api.PutJob) (*schedule.Schedule, error) {
 			problems = append(problems, invalid("/output/files/uri", "%v", err))
 		}
 	}
-	return rule, api.Invalid(fmt.Sprintf("job %q", name), problems)
+	return rule, api.Invalid(fmt.Sprintf("job %q", body.Spec.Name), problems)
 }
 
 func mentions(problems []api.Error, pointer string) bool {
@@ -77,13 +65,21 @@ func mentions(problems []api.Error, pointer string) bool {
 	return false
 }
 
-func calendarProblem(err error) api.Error {
-	if finding, ok := errors.AsType[*schedule.Error](err); ok {
-		return invalid("/schedule/"+finding.Field, "%q: %s", finding.Value, finding.Problem)
+func calendarProblems(err error) []api.Error {
+	if problems, ok := errors.AsType[schedule.Problems](err); ok {
+		return problems
 	}
-	return invalid("/schedule", "%v", err)
+	return []api.Error{invalid("/schedule", "%v", err)}
 }
 
 func invalid(pointer, format string, args ...any) api.Error {
 	return api.Error{Code: api.CodeInvalid, Pointer: pointer, Message: fmt.Sprintf(format, args...)}
+}
+
+// offset is a job's part of the jitter of its rule.
+func offset(rule *schedule.Schedule, uid string) time.Duration {
+	if rule == nil {
+		return 0
+	}
+	return rule.Offset(uid)
 }

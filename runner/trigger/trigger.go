@@ -10,10 +10,13 @@
 // or edit. gocron is no more than the alarm clock that causes wakes; a wake too
 // many decides nothing.
 //
-//   - decide.go judges what is due: pure, all the rules are there;
-//   - claim.go writes what was decided;
-//   - alarm.go says when to look;
-//   - jobs.go, delete.go and manual.go are the requests of people;
+//   - decide.go and ran.go judge what is due: pure, all the rules are there;
+//   - due.go claims the jobs that are due, claim.go decides and writes them;
+//   - alarm.go says when to look, clock.go whether to believe the clock;
+//   - ended.go is what a run that ended means for its job;
+//   - jobs.go, rename.go, delete.go, manual.go, rerun.go, backfill.go, hold.go
+//     and cursor.go are the requests of people, instant.go reads the instants
+//     they write;
 //   - health.go tells how a job is.
 //
 // How a run is carried out is the engine's business.
@@ -38,9 +41,11 @@ type Options struct {
 	Now func() time.Time
 	// Wake tells the engine that the queue has changed. It must not block.
 	Wake func()
-	// Cancel ends a run of a job that is being deleted, inside the deleting
-	// transaction. It is called for runs that have not begun to commit.
-	Cancel func(tx *store.Tx, run store.Run, actor string) error
+	// Cancel ends a run inside the trigger's transaction: of a job that is being
+	// deleted, or one that a newer occurrence takes the place of, which is the
+	// reason then. It is called for runs that have not begun to commit, and
+	// calls Ended.
+	Cancel func(tx *store.Tx, run store.Run, reason api.Reason, actor string) error
 }
 
 // Trigger is the room's door. Its methods may be called from any goroutine,
@@ -50,7 +55,8 @@ type Trigger struct {
 	log    *slog.Logger
 	now    func() time.Time
 	wake   func()
-	cancel func(*store.Tx, store.Run, string) error
+	cancel func(*store.Tx, store.Run, api.Reason, string) error
+	watch  *watchdog
 
 	// look asks the alarm's loop to look at the calendar again.
 	look chan struct{}
@@ -61,7 +67,8 @@ type Trigger struct {
 
 // New makes a Trigger that is not started.
 func New(o Options) *Trigger {
-	t := &Trigger{store: o.Store, log: o.Log, now: o.Now, wake: o.Wake, cancel: o.Cancel, look: make(chan struct{}, 1)}
+	t := &Trigger{store: o.Store, log: o.Log, now: o.Now, wake: o.Wake, cancel: o.Cancel,
+		watch: &watchdog{store: o.Store}, look: make(chan struct{}, 1)}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
@@ -72,7 +79,7 @@ func New(o Options) *Trigger {
 		t.wake = func() {}
 	}
 	if t.cancel == nil {
-		t.cancel = func(_ *store.Tx, run store.Run, _ string) error {
+		t.cancel = func(_ *store.Tx, run store.Run, _ api.Reason, _ string) error {
 			return api.Errorf(api.CodeConflict, "cancel the run first", "run %s of job %s is %s", run.ID, run.Job, run.State)
 		}
 	}

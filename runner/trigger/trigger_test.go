@@ -2,7 +2,9 @@ package trigger
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,22 +16,34 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// clock is a hand-driven clock.
+// clock is a clock that is set by hand. It stands still until it is wound up.
 type clock struct {
-	mu sync.Mutex
-	t  time.Time
+	mu    sync.Mutex
+	t     time.Time // what it showed when it was set
+	runs  bool
+	since time.Time // when it was set, while it runs
 }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.runs {
+		return c.t.Add(time.Since(c.since))
+	}
 	return c.t
 }
 
 func (c *clock) set(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.t = t
+	c.t, c.since = t, time.Now()
+}
+
+// windUp lets it run on with the time of the test.
+func (c *clock) windUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs, c.since = true, time.Now()
 }
 
 func (c *clock) add(d time.Duration) { c.set(c.now().Add(d)) }
@@ -40,7 +54,7 @@ type room struct {
 	*Trigger
 	*clock
 	t     testing.TB
-	wakes int // of the engine
+	wakes atomic.Int32 // of the engine
 }
 
 func newRoom(t testing.TB, now string) *room {
@@ -56,9 +70,9 @@ func newRoom(t testing.TB, now string) *room {
 		}
 	})
 	r.Trigger = New(Options{
-		Store: s, Now: r.clock.now, Wake: func() { r.wakes++ },
-		Cancel: func(tx *store.Tx, run store.Run, actor string) error {
-			_, err := tx.MoveRun(run, store.RunChange{To: api.RunCancelled, Actor: actor})
+		Store: s, Now: r.clock.now, Wake: func() { r.wakes.Add(1) },
+		Cancel: func(tx *store.Tx, run store.Run, reason api.Reason, actor string) error {
+			_, err := r.moveIn(tx, run, store.RunChange{To: api.RunCancelled, Reason: reason, Actor: actor})
 			return err
 		},
 	})
@@ -99,11 +113,20 @@ func (r *room) job(name string) store.Job {
 
 func (r *room) runs(uid string) []store.Run {
 	r.t.Helper()
-	runs, err := r.store.Runs(uid, 1000)
+	runs, err := r.store.Runs(uid, 100_000)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return runs
+}
+
+func (r *room) run(id string) store.Run {
+	r.t.Helper()
+	run, err := r.store.Run(id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return run
 }
 
 // decisions are a job's decisions, oldest first.
@@ -130,11 +153,58 @@ func (r *room) write(f func(*store.Tx) error) {
 
 func (r *room) move(run store.Run, to api.RunState) store.Run {
 	r.t.Helper()
+	return r.moveFor(run, to, "")
+}
+
+func (r *room) moveFor(run store.Run, to api.RunState, reason api.Reason) store.Run {
+	r.t.Helper()
 	r.write(func(tx *store.Tx) (err error) {
-		run, err = tx.MoveRun(run, store.RunChange{To: to, Actor: "test"})
+		run, err = r.moveIn(tx, run, store.RunChange{To: to, Reason: reason, Actor: "test"})
 		return err
 	})
 	return run
+}
+
+// moveIn moves a run as the engine does.
+func (r *room) moveIn(tx *store.Tx, run store.Run, c store.RunChange) (store.Run, error) {
+	run, err := tx.MoveRun(run, c)
+	if err == nil && run.State.Ended() {
+		err = r.Ended(tx, run)
+	}
+	return run, err
+}
+
+// active are a job's runs that have not ended, those under way first.
+func (r *room) active(uid string) []store.Run {
+	r.t.Helper()
+	runs, err := r.store.UnfinishedOf(uid)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return runs
+}
+
+func (r *room) status(name string) api.JobStatus {
+	r.t.Helper()
+	status, err := r.Status(context.Background(), name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return status
+}
+
+// history is what was decided about a job, a line for each row.
+func (r *room) history(uid string) []string {
+	r.t.Helper()
+	lines := []string{}
+	for _, d := range r.decisions(uid) {
+		line := fmt.Sprintf("%s %s %s", d.Verdict, d.Reason, d.First.Format("02T15:04"))
+		if d.Count > 1 {
+			line += fmt.Sprintf("-%s x%d", d.Last.Format("02T15:04"), d.Count)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // finish ends every run of a job.

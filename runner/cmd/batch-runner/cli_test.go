@@ -92,7 +92,7 @@ func TestWhatPeopleRead(t *testing.T) {
 func TestHelpFitsAScreen(t *testing.T) {
 	b := newBench(t)
 	for _, c := range append(commands, command{name: "--help"}) {
-		args := []string{c.name, "--help"}
+		args := append(strings.Fields(c.name), "--help")
 		text := b.expect(exitDone, args...).out
 		if lines := strings.Count(text, "\n"); lines > 24 {
 			t.Errorf("%s --help has %d lines", c.name, lines)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -38,7 +39,7 @@ type app struct {
 	width          int  // of that terminal; 0 where it is not known
 }
 
-// command is one word of the command line.
+// command is what the first word of the command line names, or the first two.
 type command struct {
 	name    string
 	args    string // as the usage shows them
@@ -61,13 +62,26 @@ func (a *app) main(ctx context.Context, args []string) exit {
 	if len(args) == 0 || args[0] == "help" || strings.HasPrefix(args[0], "-") {
 		return a.overview(args)
 	}
+	likely := "batch-runner --help lists them"
 	for _, c := range commands {
-		if c.name == args[0] {
-			return a.run(ctx, c, args[1:])
+		if rest, ok := c.of(args); ok {
+			return a.run(ctx, c, rest)
+		}
+		if strings.HasPrefix(c.name, args[0]+" ") {
+			likely = "did you mean batch-runner " + c.name + "?"
 		}
 	}
-	a.err().line("batch-runner: there is no command %q; batch-runner --help lists them", args[0])
+	a.err().line("batch-runner: there is no command %q; %s", args[0], likely)
 	return exitUsage
+}
+
+// of tells whether a command line is the command's, and what follows its name.
+func (c command) of(args []string) (rest []string, ok bool) {
+	words := strings.Fields(c.name)
+	if len(args) < len(words) || !slices.Equal(args[:len(words)], words) {
+		return nil, false
+	}
+	return args[len(words):], true
 }
 
 func (a *app) overview(args []string) exit {
@@ -76,7 +90,7 @@ func (a *app) overview(args []string) exit {
 		a.out().line("batch-runner %s", version)
 		return exitDone
 	case len(args) > 1 && args[0] == "help":
-		return a.main(context.Background(), []string{args[1], "--help"})
+		return a.main(context.Background(), slices.Concat(args[1:], []string{"--help"}))
 	case len(args) > 0 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help"):
 		printOverview(a.stdout)
 		return exitDone

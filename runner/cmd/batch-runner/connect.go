@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -84,5 +86,5 @@ func zoneOfRun(ctx context.Context, c *client.Client, run api.Run) *time.Locatio
 
 // actor is who writes, for the history of runs.
 func (a *app) actor() string {
-	return "cli:" + cmp.Or(a.getenv("USER"), a.getenv("LOGNAME"), "unknown")
+	return "cli:" + cmp.Or(a.getenv("USER"), a.getenv("LOGNAME"), "uid-"+strconv.Itoa(os.Getuid()))
 }

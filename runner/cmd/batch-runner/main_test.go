@@ -159,18 +159,18 @@ func (b *bench) lastRun(c *client.Client, job string) string {
 }
 
 var (
-	runForm  = regexp.MustCompile(`\br[a-z2-7]{12}\b`)
+	idForm   = regexp.MustCompile(`\b[rb][a-z2-7]{12}\b`) // of a run, of a backfill
 	hostForm = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
 )
 
 // golden compares output with a file, with what differs from run to run
-// replaced: run ids, folders, ports.
+// replaced: ids, folders, ports.
 func (b *bench) golden(name, text string) {
 	b.t.Helper()
 	ids := map[string]string{}
-	text = runForm.ReplaceAllStringFunc(text, func(id string) string {
+	text = idForm.ReplaceAllStringFunc(text, func(id string) string {
 		if ids[id] == "" {
-			ids[id] = fmt.Sprintf("r%012d", len(ids)+1)
+			ids[id] = fmt.Sprintf("%c%012d", id[0], len(ids)+1)
 		}
 		return ids[id]
 	})

@@ -95,3 +95,25 @@ func accounting(run api.Run) string {
 	}
 	return b.String()
 }
+
+// mostRuns is the most that one list tells.
+const mostRuns = 1000
+
+// backfillOutcome is the exit code that a backfill's end means: that of the
+// worst of its runs. Where more failed than runs are listed, the worst is
+// assumed.
+func backfillOutcome(b api.Backfill, runs []api.Run) exit {
+	worst, incomplete := exitDone, int64(0)
+	for _, run := range runs {
+		if run.Backfill == b.ID {
+			worst = max(worst, outcome(run))
+		}
+		if run.Backfill == b.ID && run.State == api.RunIncomplete {
+			incomplete++
+		}
+	}
+	if b.Waiting > 0 || b.Failed > incomplete {
+		return exitFailed
+	}
+	return worst
+}

@@ -52,10 +52,7 @@ func (p *progress) show(run api.Run) {
 		return // what ended it is told by whoever waited
 	}
 	if p.draws {
-		line := []rune(bar(run) + " " + stage(run))
-		// A line that wraps can't be drawn over.
-		p.out.text("\r\x1b[K" + string(line[:min(len(line), p.width-1)]))
-		p.drawn = true
+		p.draw(bar(percent(run)) + " " + stage(run))
 		return
 	}
 	step := percent(run) / plainStep
@@ -64,6 +61,35 @@ func (p *progress) show(run api.Run) {
 	}
 	p.state, p.reason, p.step = run.State, run.Reason, step
 	p.out.line("  %s", stage(run))
+}
+
+// backfill shows how far a backfill is: plainly, a line for each tenth.
+func (p *progress) backfill(b api.Backfill) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !b.EndedAt.IsZero() {
+		return
+	}
+	done := int64(0)
+	if b.Total > 0 {
+		done = (b.Succeeded + b.Failed) * 100 / b.Total
+	}
+	if p.draws {
+		p.draw(bar(done) + " " + backfillProgress(b))
+		return
+	}
+	if step := 1 + done/plainStep; step != p.step { // 0 is that none was shown
+		p.step = step
+		p.out.line("  %s", backfillProgress(b))
+	}
+}
+
+// draw puts a line in the place of the one that was drawn before.
+func (p *progress) draw(text string) {
+	line := []rune(text)
+	// A line that wraps can't be drawn over.
+	p.out.text("\r\x1b[K" + string(line[:min(len(line), p.width-1)]))
+	p.drawn = true
 }
 
 // end leaves the terminal as other output expects it.
@@ -125,7 +151,7 @@ func percent(run api.Run) int64 {
 	return predicted(run) * 100 / run.Counts.Planned
 }
 
-func bar(run api.Run) string {
-	filled := int(percent(run) * barWidth / 100)
+func bar(percent int64) string {
+	filled := int(percent * barWidth / 100)
 	return "[" + strings.Repeat("=", filled) + strings.Repeat(" ", barWidth-filled) + "]"
 }

@@ -74,26 +74,44 @@ func (a *app) follow(ctx context.Context, c *client.Client, run api.Run, zone *t
 	shown := a.newProgress(zone)
 	defer shown.end()
 	shown.begin(run, false)
-	wait, answered := firstPoll, time.Now()
-	for timer := time.NewTimer(wait); !run.State.Ended(); timer.Reset(wait) {
+	shown.show(run)
+	err := await(ctx, "run "+run.ID, "batch-runner why "+run.ID, run.State.Ended(), func() (bool, error) {
+		now, err := c.Run(ctx, run.ID)
+		if err != nil {
+			return false, err
+		}
+		run = now
 		shown.show(run)
+		return run.State.Ended(), nil
+	})
+	if err != nil {
+		return api.Why{}, err
+	}
+	return c.Why(ctx, run.ID)
+}
+
+// await looks again and again until what is waited for has ended. It bears
+// with a runner that is away for a while.
+func await(ctx context.Context, what, see string, ended bool, look func() (ended bool, err error)) error {
+	wait, answered := firstPoll, time.Now()
+	for timer := time.NewTimer(wait); !ended; timer.Reset(wait) {
 		select {
 		case <-ctx.Done():
-			return api.Why{}, waitingEnded(ctx, run)
+			return waitingEnded(ctx, what, see)
 		case <-timer.C:
 			wait = min(wait*3/2, lastPoll)
 		}
-		now, err := c.Run(ctx, run.ID)
+		now, err := look()
 		switch {
 		case err == nil:
-			run, answered = now, time.Now()
+			ended, answered = now, time.Now()
 		case ctx.Err() != nil:
-			return api.Why{}, waitingEnded(ctx, run)
+			return waitingEnded(ctx, what, see)
 		case !isAway(err) || time.Since(answered) > patience:
-			return api.Why{}, fmt.Errorf("wait for run %s: %w", run.ID, err)
+			return fmt.Errorf("wait for %s: %w", what, err)
 		}
 	}
-	return c.Why(ctx, run.ID)
+	return nil
 }
 
 // isAway tells whether an error may come from a runner that is restarted.
@@ -102,10 +120,10 @@ func isAway(err error) bool {
 }
 
 // waitingEnded is the error of a wait that was interrupted.
-func waitingEnded(ctx context.Context, run api.Run) error {
+func waitingEnded(ctx context.Context, what, see string) error {
 	cause := context.Cause(ctx)
 	if cut, ok := errors.AsType[interruption](cause); ok {
-		return fmt.Errorf("%w; the run goes on: batch-runner why %s", cut, run.ID)
+		return fmt.Errorf("%w; %s goes on: %s", cut, what, see)
 	}
 	return cause
 }

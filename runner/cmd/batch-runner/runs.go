@@ -48,7 +48,7 @@ func (p *printer) runs(runs []api.Run, zone *time.Location) {
 		}
 		c := run.Counts
 		rows = append(rows, []string{
-			run.ID, at(run.Occurrence, zone), string(run.Origin), state(run), api.Thousands(c.Planned), api.Thousands(c.Committed),
+			run.ID, at(run.Occurrence, zone), string(run.Origin) + prefixed(" ", run.Backfill), state(run), api.Thousands(c.Planned), api.Thousands(c.Committed),
 			api.Thousands(c.DeadLettered), api.Thousands(c.Unfinished), api.Thousands(run.MiniBatches.Total), duration,
 		})
 	}

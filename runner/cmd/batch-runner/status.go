@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -81,13 +85,20 @@ func zonesOf(ctx context.Context, c *client.Client, args []string) (func(job str
 }
 
 func (p *printer) statuses(all []api.JobStatus, zones func(string) *time.Location) {
-	rows := [][]string{{"JOB", "HEALTHY", "NEXT DUE", "LAST RUN, OR WHAT IS WRONG"}}
+	rows := [][]string{{"JOB", "HEALTHY", "NEXT DUE", "LAST DECISION", "LAST RUN, OR WHAT IS WRONG"}}
 	for _, s := range all {
-		next := at(s.NextDueAt, zones(s.Job))
-		if s.Paused {
+		zone := zones(s.Job)
+		next, last := at(s.NextDueAt, zone), ""
+		switch {
+		case s.Paused:
 			next = "paused"
+		case s.Held != nil:
+			next = "held"
 		}
-		rows = append(rows, []string{s.Job, yes(s.Healthy), next, short(s.Summary)})
+		if s.LastDecision != nil {
+			last = decision(*s.LastDecision, zone)
+		}
+		rows = append(rows, []string{s.Job, yes(s.Healthy), next, last, short(s.Summary)})
 	}
 	p.table(rows)
 }
@@ -115,11 +126,10 @@ func (p *printer) status(s api.JobStatus, zone *time.Location) {
 			rows = append(rows, []string{"also", reason})
 		}
 	}
-	next := at(s.NextDueAt, zone)
-	if s.Paused {
-		next = "paused" + prefixed(", would be due ", next)
+	if s.Held != nil {
+		rows = append(rows, []string{"held", held(*s.Held, zone)})
 	}
-	rows = append(rows, []string{"next due", next})
+	rows = append(rows, []string{"next due", nextDue(s, zone)})
 	for _, shown := range []struct {
 		name string
 		run  *api.Run
@@ -134,19 +144,53 @@ func (p *printer) status(s api.JobStatus, zone *time.Location) {
 	if d := s.LastDecision; d != nil {
 		rows = append(rows, []string{"last decision", decision(*d, zone)})
 	}
+	for _, kind := range []struct {
+		name   string
+		counts map[string]int64
+	}{{"missed", s.Missed}, {"skipped", s.Skipped}} {
+		if len(kind.counts) > 0 {
+			rows = append(rows, []string{kind.name, byReason(kind.counts)})
+		}
+	}
+	if b := s.Backfill; b != nil {
+		rows = append(rows, []string{"backfill", fmt.Sprintf("%s, %s to %s: %s", b.ID, at(b.From, zone), at(b.To, zone), backfillProgress(*b))})
+	}
 	p.table(rows)
 }
 
-// decision is a verdict in one line.
+// nextDue is when a job is next due, and why nothing comes of it.
+func nextDue(s api.JobStatus, zone *time.Location) string {
+	due := at(s.NextDueAt, zone)
+	if !s.NextDueAt.Equal(s.NextOccurrence) {
+		due += prefixed(", jitter included, for ", at(s.NextOccurrence, zone))
+	}
+	switch {
+	case s.Paused:
+		return "paused" + prefixed(", would be due ", due)
+	case s.Held != nil:
+		return "held" + prefixed(", would be due ", due)
+	}
+	return due
+}
+
+// decision is a verdict in one line: "skipped 3 since 2026-11-19 02:30 UTC:
+// overlap".
 func decision(d api.Decision, zone *time.Location) string {
-	text := string(d.Verdict) + prefixed(" (", d.Reason)
-	if d.Reason != "" {
-		text += ")"
-	}
+	text := string(d.Verdict) + " " + at(d.First, zone)
 	if d.Count > 1 {
-		return text + ", " + counted(d.Count, "occurrence") + " from " + at(d.First, zone) + " to " + at(d.Last, zone)
+		text = fmt.Sprintf("%s %s since %s", d.Verdict, api.Thousands(d.Count), at(d.First, zone))
 	}
-	return text + ", " + at(d.First, zone)
+	return text + prefixed(": ", d.Reason)
+}
+
+// byReason is a number of occurrences, and how many of them for which reason.
+func byReason(counts map[string]int64) string {
+	total, parts := int64(0), []string{}
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		total += counts[reason]
+		parts = append(parts, fmt.Sprintf("%s %s", reason, api.Thousands(counts[reason])))
+	}
+	return counted(total, "occurrence") + ": " + strings.Join(parts, ", ")
 }
 
 func yes(b bool) string {
