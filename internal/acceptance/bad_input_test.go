@@ -38,9 +38,20 @@ func TestWhatIsMisspeltOrMalformedIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 		replaced map[string]string
 		texts    []string
 	}{
-		{one("schedule", `{ corn = "0 2 * * *" }`), []string{"schedule: one of cron, every is required"}},
+		{one("schedule", `{ corn = "0 2 * * *" }`), []string{"schedule: one of at, calendar, cron, every is required"}},
 		{one("schedule", `{ cron = "0 25 * * *" }`), []string{`schedule.cron "0 25 * * *": hour 25 is not in 0–23`}},
 		{one("schedule", `{ cron = "@daily", time_zone = "Europe/Berln" }`), []string{`schedule.time_zone "Europe/Berln"`}},
+		{one("schedule", `{ cron = "0 0 30 2 *" }`), []string{`schedule.cron "0 0 30 2 *": never fires`}},
+		{one("schedule", `{ calendar = { weekday = ["mon"], hours = [2] }, cron = "@daily" }`), []string{"schedule: calendar and cron are both set; keep one"}},
+		{one("schedule", `{ calendar = { days_of_month = [31], hours = [2] } }`), []string{"schedule.calendar.on_short_month"}},
+		{one("schedule", `{ calendar = { weekdays = ["mon#6"], hours = [2] } }`), []string{`schedule.calendar.weekdays[0] "mon#6"`}},
+		{one("schedule", `{ calendar = { hour = [2] } }`), []string{`attribute "schedule"`, `"hours" is required`}},
+		{one("schedule", `{ at = ["2026-02-30T10:00"] }`), []string{`schedule.at[0] "2026-02-30T10:00"`}},
+		{one("schedule", `{ cron = "@daily", exclude_dates = ["24.12.2026"] }`), []string{`schedule.exclude_dates[0] "24.12.2026"`}},
+		{one("schedule", `{ cron = "@hourly", jitter = "1h" }`), []string{`schedule.jitter "1h"`}},
+		{one("schedule", `{ cron = "@daily", dst = { mising = "skip" } }`), []string{"schedule.dst"}},
+		{map[string]string{"schedule": `{ cron = "@daily" }`, "catch_up": `{ mod = "all" }`}, []string{`attribute "catch_up"`, `"mode" is required`}},
+		{map[string]string{"schedule": `{ cron = "@daily" }`, "overlap": `"allow"`}, []string{"overlap", "add {run} to output.files.uri"}},
 		{one("input", `{ file = { uri = "/in" } }`), []string{`attribute "input"`, `"files" is required`}},
 		{one("input", `{ files = { url = "/in" } }`), []string{`attribute "input"`, `"uri" is required`}},
 		{one("input", `{ files = { uri = "in/*.csv" } }`), []string{`input.files.uri "in/*.csv" is not absolute`, `abspath("in/*.csv")`}},

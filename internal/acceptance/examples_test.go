@@ -32,6 +32,10 @@ func TestTheExamplesOfTheDocumentationApply(t *testing.T) {
 
 	w.example("data-sources/batch_prediction_job_status/data-source.tf")
 	w.example("data-sources/batch_runner/data-source.tf")
+	w.example("data-sources/batch_schedule_preview/data-source.tf")
+	for _, function := range []string{"cron_next", "cron_describe", "cron_validate"} {
+		w.example("functions/" + function + "/function.tf")
+	}
 	w.writeTo("override.tf", `provider "batch" { endpoint = "`+w.endpoint()+`" }`)
 	w.apply()
 	state := w.state()

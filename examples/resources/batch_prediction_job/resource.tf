@@ -42,3 +42,32 @@ resource "batch_prediction_job" "churn" {
   retry      = { policy = "partial", attempts = 4, backoff = ["10s", "1m", "5m"] }
   max_failed = "0.1%" # above it nothing is published: the run is withheld, and says why
 }
+
+# Twice on the 30th, and on the last day of February: more than cron can say.
+resource "batch_prediction_job" "month_end" {
+  name   = "churn-month-end"
+  runner = batch_runner.main
+
+  schedule = {
+    calendar = {
+      days_of_month  = [30] # in February, its last day
+      on_short_month = "last_day"
+      hours          = [6, 18]
+    }
+    time_zone     = "Europe/Berlin"
+    exclude_dates = ["2026-12-30"]
+    jitter        = "10m" # jobs of one rule begin apart
+  }
+  catch_up            = { mode = "latest", window = "2d" } # of what an outage missed
+  overlap             = "queue_one"                        # what comes due meanwhile waits
+  hold_after_failures = 3                                  # then somebody must look: batch-runner release
+
+  input = { files = { uri = "${var.lake}/customers/dt={date}/*.csv" } }
+  predict = {
+    protocol = "oip_v2"
+    model    = { name = "churn", version = "7" }
+    features = { columns = ["age", "tenure", "spend"] }
+    endpoint = { url = "http://127.0.0.1:8080" }
+  }
+  output = { files = { uri = "${var.lake}/month-end/dt={date}/{hour}/" } }
+}
