@@ -5,7 +5,6 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -165,30 +163,9 @@ func startServer(b *testing.B) (url string) {
 
 func BenchmarkIdleRunner(b *testing.B) {
 	for b.Loop() {
-		dir := b.TempDir()
-		cmd := exec.Command(binary, "serve", "--data-dir", dir)
-		log, err := cmd.StderrPipe()
-		must(b, err)
-		must(b, cmd.Start())
-		go func() { _, _ = io.Copy(io.Discard, log) }()
-		client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, "runner.sock"))
-		}}}
-		for ready := false; !ready; {
-			answer, err := client.Get("http://runner/readyz")
-			if err == nil {
-				ready = answer.StatusCode == http.StatusOK
-				_ = answer.Body.Close()
-			}
-		}
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
-		must(b, err)
-		_, after, _ := strings.Cut(string(status), "VmRSS:")
-		kilobytes, err := strconv.ParseFloat(strings.Fields(after)[0], 64)
-		must(b, err)
-		b.ReportMetric(kilobytes/1024, "idle-MB")
-		must(b, cmd.Process.Signal(syscall.SIGTERM))
-		must(b, cmd.Wait())
+		d := startDaemon(b, b.TempDir())
+		b.ReportMetric(d.memory("VmRSS"), "idle-MB")
+		d.stop()
 	}
 }
 

@@ -99,7 +99,9 @@ func (w *world) staged() []string {
 	s, err := store.Open(context.Background(), w.dataDir(), time.Now)
 	w.must(err)
 	defer s.Close() //nolint:errcheck // read only
-	active, err := s.ActiveRuns()
+	jobs, err := s.Jobs()
+	w.must(err)
+	active, err := s.UnfinishedOf(jobs[0].UID)
 	w.must(err)
 	var records []string
 	for _, run := range active {

@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -66,7 +68,25 @@ func TestKillAroundTheDecidingTransaction(t *testing.T) {
 // serve starts the daemon and waits until it is ready.
 func (w *world) serve(failpoint string) *exec.Cmd {
 	w.t.Helper()
+	cmd := w.launch(failpoint)
+	w.poll("the runner to be ready", func() bool {
+		answer, err := w.client().Get("http://runner/readyz")
+		if err != nil {
+			return false
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+	return cmd
+}
+
+// launch starts the daemon.
+func (w *world) launch(failpoint string) *exec.Cmd {
+	w.t.Helper()
 	cmd := exec.Command(binary, "serve", "--data-dir", w.dataDir())
+	if w.slots > 0 {
+		cmd.Args = append(cmd.Args, "--max-concurrent-runs", strconv.Itoa(w.slots))
+	}
 	cmd.Env = append(os.Environ(), w.failpointEnv(failpoint)...)
 	log, err := os.OpenFile(filepath.Join(w.dir, "runner.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	w.must(err)
@@ -79,14 +99,6 @@ func (w *world) serve(failpoint string) *exec.Cmd {
 			_ = cmd.Wait()
 		}
 	})
-	w.poll("the runner to be ready", func() bool {
-		answer, err := w.client().Get("http://runner/readyz")
-		if err != nil {
-			return false
-		}
-		_ = answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	})
 	return cmd
 }
 
@@ -98,39 +110,57 @@ func (w *world) client() *http.Client {
 
 func (w *world) put() {
 	w.t.Helper()
-	body, err := json.Marshal(api.PutJob{Spec: w.job})
+	w.send(http.MethodPut, "/v1/jobs/"+w.job.Name, api.PutJob{Spec: w.job}, nil)
+}
+
+// send asks the daemon to create something and decodes what it answers.
+func (w *world) send(method, path string, body, answer any) {
+	w.t.Helper()
+	text, err := json.Marshal(body)
 	w.must(err)
-	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPut, "http://runner/v1/jobs/"+w.job.Name, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(w.t.Context(), method, "http://runner"+path, bytes.NewReader(text))
 	w.must(err)
-	answer, err := w.client().Do(request)
+	response, err := w.client().Do(request)
 	w.must(err)
-	defer answer.Body.Close() //nolint:errcheck // read only
-	if answer.StatusCode != http.StatusCreated {
-		w.t.Fatalf("put: %s", answer.Status)
+	defer response.Body.Close() //nolint:errcheck // read only
+	said, err := io.ReadAll(response.Body)
+	w.must(err)
+	if response.StatusCode != http.StatusCreated {
+		w.t.Fatalf("%s %s: %s\n%s", method, path, response.Status, said)
+	}
+	if answer != nil {
+		w.must(json.Unmarshal(said, answer))
 	}
 }
 
 // awaitDecisions waits until the job's decisions cover n occurrences.
-func (w *world) awaitDecisions(n int64) (decisions []api.Decision) {
+func (w *world) awaitDecisions(n int64) []api.Decision {
 	w.t.Helper()
+	var body struct {
+		Decisions []api.Decision `json:"decisions"`
+	}
 	w.poll("decisions", func() bool {
-		answer, err := w.client().Get("http://runner/v1/jobs/" + w.job.Name + "/decisions?limit=1000")
-		if err != nil {
-			return false
-		}
-		defer answer.Body.Close() //nolint:errcheck // read only
-		var body struct {
-			Decisions []api.Decision `json:"decisions"`
-		}
-		w.must(json.NewDecoder(answer.Body).Decode(&body))
-		decisions = body.Decisions
 		total := int64(0)
-		for _, d := range decisions {
-			total += d.Count
+		if w.get("/v1/jobs/"+w.job.Name+"/decisions?limit=1000", &body) {
+			for _, d := range body.Decisions {
+				total += d.Count
+			}
 		}
 		return total >= n
 	})
-	return decisions
+	return body.Decisions
+}
+
+// get asks the daemon; it gives false where that can't be reached.
+func (w *world) get(path string, answer any) bool {
+	w.t.Helper()
+	response, err := w.client().Get("http://runner" + path)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close() //nolint:errcheck // read only
+	w.must(json.NewDecoder(response.Body).Decode(answer))
+	return true
 }
 
 // poll asks another process again and again: it sends no signals of its own.
@@ -143,8 +173,13 @@ func (w *world) poll(what string, done func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			log, _ := os.ReadFile(filepath.Join(w.dir, "runner.log"))
-			w.t.Fatalf("waited too long for %s\n%s", what, log)
+			w.t.Fatalf("waited too long for %s\n%s", what, w.log())
 		}
 	}
+}
+
+// log is what the daemons of this world wrote.
+func (w *world) log() string {
+	log, _ := os.ReadFile(filepath.Join(w.dir, "runner.log"))
+	return string(log)
 }

@@ -80,6 +80,7 @@ type world struct {
 	dir   string
 	input string
 	job   api.Job
+	slots int // of a daemon; 0: as it comes
 }
 
 func newWorld(t *testing.T, input string) *world {
@@ -132,8 +133,10 @@ func (w *world) failpointEnv(failpoint string) []string {
 	if failpoint == "" {
 		return nil
 	}
-	return []string{"BATCH_FAILPOINT=" + failpoint, "BATCH_FAILPOINT_LOG=" + filepath.Join(w.dir, "failpoints")}
+	return []string{"BATCH_FAILPOINT=" + failpoint, "BATCH_FAILPOINT_LOG=" + w.failpointLog()}
 }
+
+func (w *world) failpointLog() string { return filepath.Join(w.dir, "failpoints") }
 
 // assertReached holds that the process was killed at the failpoint and
 // nowhere else.
@@ -144,7 +147,7 @@ func (w *world) assertReached(failpoint, output string, err error) {
 		w.t.Fatalf("the runner was not killed at %s: %v\n%s", failpoint, err, output)
 	}
 	name, _, _ := strings.Cut(failpoint, ":")
-	log, err := os.ReadFile(filepath.Join(w.dir, "failpoints"))
+	log, err := os.ReadFile(w.failpointLog())
 	if err != nil || !strings.Contains(string(log), name) {
 		w.t.Fatalf("%s was not reached: %q %v", name, log, err)
 	}
@@ -194,8 +197,11 @@ func (w *world) tree() map[string]string {
 			return err
 		}
 		name, err := filepath.Rel(w.output(), path)
-		if filepath.Base(path) == "_MANIFEST.json" {
-			text = w.anonymous(text)
+		switch filepath.Base(path) {
+		case "_MANIFEST.json":
+			text = w.anonymous(text, "run", "times", "attempts", "launches", "runner", "uid")
+		case "_LATEST.json":
+			text = w.anonymous(text, "uid")
 		}
 		files[name] = string(text)
 		return err
@@ -203,15 +209,15 @@ func (w *world) tree() map[string]string {
 	return files
 }
 
-// anonymous is a manifest without the fields that may differ between two runs
+// anonymous is a document without the fields that may differ between two runs
 // of one plan.
-func (w *world) anonymous(manifest []byte) []byte {
+func (w *world) anonymous(document []byte, names ...string) []byte {
 	w.t.Helper()
 	var fields map[string]any
-	w.must(json.Unmarshal(manifest, &fields))
-	for _, name := range []string{"run", "times", "attempts", "launches", "runner", "uid"} {
+	w.must(json.Unmarshal(document, &fields))
+	for _, name := range names {
 		if _, ok := fields[name]; !ok {
-			w.t.Errorf("the manifest has no %s", name)
+			w.t.Errorf("there is no %s in %s", name, document)
 		}
 		delete(fields, name)
 	}
