@@ -14,12 +14,12 @@ resource "batch_runner" "main" {
   local = { service = "process", data_dir = "${local.build}/demo/runner" }
 }
 
-# Fisher's iris measurements, classified every night at two.
+# Fisher's iris measurements, classified every night at one.
 resource "batch_prediction_job" "iris" {
   name   = "iris-nightly"
   runner = batch_runner.main
 
-  schedule = { cron = "0 2 * * *", time_zone = "Europe/Berlin" }
+  schedule = { cron = "0 1 * * *", time_zone = "Europe/Berlin" }
 
   input = {
     files = { uri = abspath("${path.module}/iris.csv") }

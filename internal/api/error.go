@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -44,10 +45,7 @@ type Error struct {
 // Error reads "schedule.cron message; hint", and each problem on its own line.
 func (e *Error) Error() string {
 	var b strings.Builder
-	if path := DottedPath(e.Pointer); path != "" {
-		b.WriteString(path + " ")
-	}
-	b.WriteString(e.Message)
+	b.WriteString(Located(e.Pointer, e.Message))
 	if e.Hint != "" {
 		b.WriteString("; " + e.Hint)
 	}
@@ -55,6 +53,24 @@ func (e *Error) Error() string {
 		b.WriteString("\n  " + p.Error())
 	}
 	return b.String()
+}
+
+// continues matches messages that go on where a path ends, with its value or a
+// verb; the others are sentences of their own and follow a colon.
+var continues = regexp.MustCompile(`^("|-?[0-9]|is |are |goes |names |cannot |was |bounds |never )`)
+
+// Located says where a message is about: "schedule.cron "0 25 * * *": …",
+// "schedule: cron and every are both set; keep one".
+func Located(pointer, message string) string {
+	path := DottedPath(pointer)
+	switch {
+	case path == "":
+		return message
+	case continues.MatchString(message):
+		return path + " " + message
+	default:
+		return path + ": " + message
+	}
 }
 
 // Errorf makes an Error.

@@ -64,6 +64,17 @@ func join[T ~string](words []T) string {
 	return strings.Join(texts, ", ")
 }
 
+// Counted writes a number of things: "1 record", "8 mini-batches".
+func Counted(n int64, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case strings.HasSuffix(what, "ch"):
+		what += "e"
+	}
+	return Thousands(n) + " " + what + "s"
+}
+
 // Thousands writes a number with separators: 10,000.
 func Thousands(n int64) string {
 	text := strconv.FormatInt(n, 10)

@@ -115,8 +115,16 @@ func (v *validator) duration(pointer string, d Duration, low, high time.Duration
 	case err != nil:
 		v.add(pointer, "", "%v", err)
 	case value < low || value > high:
-		v.add(pointer, "", "%q is not between %s and %s", string(d), low, high)
+		v.add(pointer, "", "%q is not between %s and %s", string(d), length(low), length(high))
 	}
+}
+
+// length writes a bound as people do: 3650d, 1m, 1ms.
+func length(d time.Duration) string {
+	if day := 24 * time.Hour; d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return strings.TrimSuffix(d.String(), "0s")
 }
 
 // calendar checks what becomes of occurrences; the rule itself is package

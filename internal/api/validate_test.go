@@ -146,7 +146,7 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/retry/backoff/0", `"soon" is not a duration`, withRetry(Retry{Policy: PolicyPartial, Backoff: []Duration{"soon"}})},
 
 		{"/max_failed", `"few" is neither a count nor a percentage; write it like 0, 25 or 0.1%`, func(j *Job) { j.MaxFailed = "few" }},
-		{"/keep_withheld", `"0s" is not between 1m0s and`, func(j *Job) { j.KeepWithheld = "0s" }},
+		{"/keep_withheld", `"0s" is not between 1m and 3650d`, func(j *Job) { j.KeepWithheld = "0s" }},
 	} {
 		job := minimalJob()
 		test.change(&job)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,10 +15,6 @@ import (
 
 type diagnostics = diag.Diagnostics
 
-// valueFirst matches findings that continue a path with its value or a verb;
-// the others are sentences of their own and follow a colon.
-var valueFirst = regexp.MustCompile(`^("|-?[0-9]|is |are |goes |names |cannot |was )`)
-
 // diagnose turns one finding, whoever made it, into what Terraform shows.
 // Terraform shows no line inside an object: so the finding attaches to the
 // top-level attribute, whose whole expression is then printed, and its summary
@@ -29,16 +24,11 @@ func diagnose(finding api.Error) diag.Diagnostic {
 	if strings.HasPrefix(pointer, "/spec/") {
 		pointer = strings.TrimPrefix(pointer, "/spec")
 	}
-	dotted := api.DottedPath(pointer)
-	if dotted == "" {
+	if pointer == "" {
 		return diag.NewErrorDiagnostic(finding.Message, finding.Hint)
 	}
-	summary := dotted + " " + finding.Message
-	if !valueFirst.MatchString(finding.Message) {
-		summary = dotted + ": " + finding.Message
-	}
 	top, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
-	return diag.NewAttributeErrorDiagnostic(path.Root(top), summary, finding.Hint)
+	return diag.NewAttributeErrorDiagnostic(path.Root(top), api.Located(pointer, finding.Message), finding.Hint)
 }
 
 // explain turns the error of something that was tried into what Terraform

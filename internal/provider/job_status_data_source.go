@@ -72,7 +72,7 @@ func (d *jobStatusDataSource) Schema(_ context.Context, _ datasource.SchemaReque
 			},
 			"skipped": schema.MapAttribute{
 				Computed: true, ElementType: types.Int64Type,
-				MarkdownDescription: "How many occurrences were skipped, by reason: " + codes(skippedReasons) + ". Null where the runner has not answered for the job.",
+				MarkdownDescription: "How many occurrences were skipped, by reason: " + codes(skippedReasons) + ". A run that waited and gave way to a newer one is not among them. Null where the runner has not answered for the job.",
 			},
 			"backfill": schema.SingleNestedAttribute{
 				Computed: true, MarkdownDescription: "The backfill that goes on; null where none does.",

@@ -125,7 +125,7 @@ func catchUpSchema() schema.Attribute {
 		Attributes: map[string]schema.Attribute{
 			"mode": schema.StringAttribute{
 				Required: true,
-				MarkdownDescription: fmt.Sprintf("`%s` runs the newest missed one, `%s` runs all of them, oldest first, one after another, `%s` only records them.",
+				MarkdownDescription: fmt.Sprintf("`%s` runs the newest missed one, `%s` runs the newest `max_runs`, oldest first, one after another, `%s` only records them.",
 					api.CatchUpLatest, api.CatchUpAll, api.CatchUpNone),
 			},
 			"window": schema.StringAttribute{
@@ -134,7 +134,7 @@ func catchUpSchema() schema.Attribute {
 			},
 			"max_runs": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: fmt.Sprintf("How many of the newest missed ones mode `%s` runs, 1 to 1000. Default: `%d`.", api.CatchUpAll, api.DefaultMaxRuns),
+				MarkdownDescription: fmt.Sprintf("How many missed ones mode `%s` runs, 1 to 1000. Default: `%d`.", api.CatchUpAll, api.DefaultMaxRuns),
 			},
 		},
 	}

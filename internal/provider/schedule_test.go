@@ -54,6 +54,7 @@ func TestWhatGoesWithASchedule(t *testing.T) {
 		`overlap "allow" lets runs publish at the same time`: with(daily, "allow", "overlap"),
 		`catch_up.mode "some" is not one of latest`:          with(daily, object{"mode": "some"}, "catch_up"),
 		"catch_up.max_runs goes with mode":                   with(daily, object{"mode": "latest", "max_runs": 3}, "catch_up"),
+		"catch_up.window bounds what is caught up with":      with(daily, object{"mode": "none", "window": "1h"}, "catch_up"),
 		"hold_after_failures 0 is not in 1–1000":             with(daily, 0, "hold_after_failures"),
 		"catch_up is about due occurrences":                  with(minimalJob(), object{"mode": "none"}, "catch_up"),
 	} {

@@ -116,8 +116,8 @@ func (f *cronField) parseRange(first, last string) (from, to int, err error) {
 		to = 7
 	}
 	if from > to {
-		return 0, 0, fmt.Errorf("%s range %s-%s runs backwards; write it as two: %s-%d,%d-%s",
-			f.name, first, last, first, f.max, f.min, last)
+		return 0, 0, fmt.Errorf("%s range %s-%s runs backwards; write it as two: %s-%s,%s-%s",
+			f.name, first, last, first, f.write(f.max, first), f.write(f.min, last), last)
 	}
 	return from, to, nil
 }
@@ -134,6 +134,14 @@ func (f *cronField) parseValue(text string) (int, error) {
 		return 0, fmt.Errorf("%s %s is not in %s", f.name, text, f.values())
 	}
 	return v, nil
+}
+
+// write is a value as another one of the field is written: FRI-SAT, but 5-6.
+func (f *cronField) write(v int, like string) string {
+	if _, ok := f.named(like); ok {
+		return f.names[v-f.min]
+	}
+	return strconv.Itoa(v)
 }
 
 // named is the value that has a name.

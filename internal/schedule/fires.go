@@ -26,7 +26,11 @@ func (p *parser) checkFires(s *Schedule) {
 	case len(d.ExcludeDates) > 0 && fires(bounded):
 		p.refuse("/exclude_dates", d.ExcludeDates[0], "never fires: the dates exclude every occurrence")
 	case d.EndAt != "" && fires(endless):
-		p.refuse("/end_at", d.EndAt, "never fires: no occurrence comes before it")
+		where := "before it"
+		if d.StartAt != "" {
+			where = "between start_at, " + d.StartAt + ", and it"
+		}
+		p.refuse("/end_at", d.EndAt, "never fires: no occurrence comes %s", where)
 	case d.StartAt != "" && fires(beginless):
 		p.refuse("/start_at", d.StartAt, "never fires: no occurrence comes at or after it")
 	case d.DST != nil && fires(everyClock):

@@ -46,7 +46,7 @@ func (x *execution) makePlan(ctx context.Context) error {
 	}
 	if planner.records == 0 && x.job.Input.OnEmpty == api.OnEmptyFail {
 		return api.Fail(api.ReasonInputEmpty, `set input.on_empty to "succeed" or "skip" where an empty input is fine`,
-			fmt.Errorf("input.files.uri %q: %s, no record in them", x.job.Input.Files.URI, fileCount(len(files))))
+			fmt.Errorf("input.files.uri %q: %s, no record in them", x.job.Input.Files.URI, api.Counted(int64(len(files)), "file")))
 	}
 	identities, err := json.Marshal(files)
 	if err != nil {
@@ -62,7 +62,8 @@ func (x *execution) makePlan(ctx context.Context) error {
 			return err
 		}
 		return tx.Event(store.Event{UID: x.run.JobUID, Run: x.run.ID, Event: api.Event{Kind: "planned", Actor: "runner",
-			Detail: fmt.Sprintf("%s records in %s mini-batches from %s", api.Thousands(planner.records), api.Thousands(planner.number), fileCount(len(files)))}})
+			Detail: fmt.Sprintf("%s in %s from %s", api.Counted(planner.records, "record"),
+				api.Counted(planner.number, "mini-batch"), api.Counted(int64(len(files)), "file"))}})
 	})
 	if err == nil {
 		failpoint.Here("plan.stored")
@@ -131,11 +132,4 @@ func (p *planner) flush() error {
 func (p *planner) sum(identities []byte) string {
 	p.hash.Write(identities)
 	return hex.EncodeToString(p.hash.Sum(nil))
-}
-
-func fileCount(n int) string {
-	if n == 1 {
-		return "1 file"
-	}
-	return api.Thousands(int64(n)) + " files"
 }

@@ -152,7 +152,7 @@ func TestARetriedRunKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// ranBefore compares by history, as started_at is that of the first attempt.
+// ranBefore tells that one had ended when the other first started.
 func (b *bench) ranBefore(one, other store.Run) bool { return !other.StartedAt.Before(one.EndedAt) }
 
 func TestAcceptRespectsWhoIsUnderWay(t *testing.T) {

@@ -174,8 +174,16 @@ func checkInput(spec api.Job, o api.Occasion) api.Check {
 		}
 		size += file.Size
 	}
-	return good("input", "a run of %s would read %d files with %s bytes, the first is %s",
-		o.Occurrence.Format("2006-01-02 15:04 MST"), len(files), api.Thousands(size), files[0].Path)
+	what := "1 file"
+	if len(files) > 1 {
+		what = fmt.Sprintf("%d files", len(files))
+	}
+	return good("input", "a run of %s would read %s with %s bytes, the first is %s", at(o.Occurrence), what, api.Thousands(size), files[0].Path)
+}
+
+// at writes an instant for people, in its zone.
+func at(instant time.Time) string {
+	return instant.Format("2006-01-02 15:04 ") + instant.Location().String()
 }
 
 // checkOutput changes nothing: what a run would make first is not made here.

@@ -35,6 +35,9 @@ func TestTheDoctorFindsNothingWhereAllIsWell(t *testing.T) {
 			t.Errorf("%s: %+v", name, checks)
 		}
 	}
+	if input := found["input"][0].Detail; !strings.Contains(input, " UTC would read 1 file with ") {
+		t.Errorf("the input: %s", input)
+	}
 	if _, err := os.Stat(filepath.Join(b.dir, "out")); !os.IsNotExist(err) {
 		t.Errorf("looking at the output made it: %v", err)
 	}

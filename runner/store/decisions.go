@@ -144,11 +144,15 @@ func (w *decisionWriter) write(t *Tx) error {
 	return nil
 }
 
+// Rows don't overlap, so all but one of them begin after it.
+const decidedAfter = `SELECT verdict, reason, first, last, count, run_id FROM decisions WHERE uid = $1 AND last > $2
+	AND first >= COALESCE((SELECT MAX(first) FROM decisions WHERE uid = $1 AND first <= $2), $2)`
+
 // CutDecisions forgets what was decided about occurrences after an instant.
 // Of a row that spans it, recount tells which occurrence stays as the last one
 // and how many stay.
 func (t *Tx) CutDecisions(uid string, after time.Time, recount func(row api.Decision) (last time.Time, count int64)) error {
-	cut, err := list(t, scanDecision, `SELECT verdict, reason, first, last, count, run_id FROM decisions WHERE uid = $1 AND last > $2`, uid, nanos(after))
+	cut, err := list(t, scanDecision, decidedAfter, uid, nanos(after))
 	if err != nil {
 		return err
 	}

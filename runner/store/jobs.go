@@ -66,11 +66,17 @@ func (s *Store) Jobs() ([]Job, error) {
 func (s *Store) DueInstants(until time.Time, limit int) ([]time.Time, error) {
 	// From one to the next in the index: a hundred thousand jobs may be due at
 	// one instant.
-	const next = `(SELECT MIN(next_due_at) FROM jobs WHERE buried_at = 0 AND next_due_at > `
-	return list(s.reader(), scanInstant, `WITH RECURSIVE due(at) AS (SELECT `+next+`0)
-		UNION ALL SELECT `+next+`due.at) FROM due WHERE due.at <= $1 LIMIT $2)
-		SELECT at FROM due WHERE at <= $1`, nanos(until), limit)
+	return list(s.reader(), scanInstant, dueInstants, nanos(until), limit)
 }
+
+// SQLite would read all of them for a MIN, and for a lower bound that comes
+// behind the index's own.
+const dueInstants = `WITH RECURSIVE due(at) AS (
+		SELECT (SELECT next_due_at FROM jobs WHERE buried_at = 0 AND next_due_at > 0 ORDER BY next_due_at LIMIT 1)
+		UNION ALL
+		SELECT (SELECT next_due_at FROM jobs WHERE next_due_at > due.at AND buried_at = 0 AND next_due_at > 0 ORDER BY next_due_at LIMIT 1)
+			FROM due WHERE due.at <= $1 LIMIT $2)
+	SELECT at FROM due WHERE at <= $1`
 
 // InsertJob stores a new job in its first generation; UID, times and
 // generation are filled in.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -17,6 +18,7 @@ func TestWhatIsAskedOftenGoesByAnIndex(t *testing.T) {
 		{nextDue, "mini_batches_by_state (run_id=? AND state=?", "SCAN"},
 		{claimDue, "jobs_due (next_due_at>? AND next_due_at<?), SEARCH d USING PRIMARY KEY (uid=? AND first=?)", sorted},
 		{claimDue, "SEARCH r USING COVERING INDEX runs_active (uid=? AND state=?)", "SCAN"},
+		{dueInstants, "SEARCH jobs USING COVERING INDEX jobs_due (next_due_at>?)", "SCAN jobs"},
 		{runnable, "SCAN runs USING COVERING INDEX runs_queue, ", sorted},
 		{runnable, "SEARCH o USING INDEX runs_under_way (uid=? AND shared<?), ", sorted},
 		{runnable, "SEARCH o USING COVERING INDEX runs_active (uid=? AND state=? AND shared=?)", sorted},
@@ -26,13 +28,19 @@ func TestWhatIsAskedOftenGoesByAnIndex(t *testing.T) {
 		{`SELECT id FROM runs WHERE ` + activeOf, "runs_active (uid=?", "SCAN"},
 		{`SELECT id FROM runs WHERE ` + waitingOf, "runs_active (uid=?", "runs_queue"},
 		{`SELECT id FROM runs WHERE ` + endedOf, "runs_ended (uid=?", "SCAN"},
+		{`SELECT id FROM runs AS r WHERE r.uid = $1 AND ` + succeeded + ` ` + newestFirst, "runs_succeeded (uid=?)", sorted},
+		{decidedAfter, "SEARCH decisions USING PRIMARY KEY (uid=? AND first>?)", "SCAN"},
 		{runsOfBackfill, "COVERING INDEX runs_of_backfill (backfill=?)", "SCAN"},
 		{nextOfBackfill, "COVERING INDEX backfill_waiting (backfill=? AND run_id=?)", sorted},
 	} {
+		binds := 0
+		for strings.Contains(test.query, fmt.Sprint("$", binds+1)) {
+			binds++
+		}
 		steps := must(list(s.reader(), func(rows *sql.Rows) (detail string, err error) {
 			err = rows.Scan(new(int), new(int), new(int), &detail)
 			return detail, err
-		}, "EXPLAIN QUERY PLAN "+test.query, []any{"r", 1, 1}[:strings.Count(test.query, "$")]...))(t)
+		}, "EXPLAIN QUERY PLAN "+test.query, []any{"r", 1, 1}[:binds]...))(t)
 		if plan := strings.Join(steps, ", "); !strings.Contains(plan, test.by) || strings.Contains(plan, test.never) {
 			t.Errorf("%s\nis answered by: %s\nwant %s, never %s", test.query, plan, test.by, test.never)
 		}

@@ -39,7 +39,10 @@ func newStanding() *Standing {
 	return &Standing{Missed: map[string]int64{}, Skipped: map[string]int64{}}
 }
 
-const newestFirst = `ORDER BY r.occurrence DESC, r.revision DESC, r.created_at DESC`
+const (
+	succeeded   = `r.origin <> 'backfill' AND r.state = 'succeeded'` // has an index: a job may have failed since long ago
+	newestFirst = `ORDER BY r.occurrence DESC, r.revision DESC, r.created_at DESC`
+)
 
 func (s *Store) standings(which string, args ...any) (map[string]*Standing, error) {
 	all := map[string]*Standing{}
@@ -67,7 +70,7 @@ func (s *Store) standings(which string, args ...any) (map[string]*Standing, erro
 	}
 	if err := errors.Join(
 		pick(`r.origin <> 'backfill' AND r.state <> 'skipped'`, newestFirst, func(st *Standing) **Run { return &st.Last }),
-		pick(`r.origin <> 'backfill' AND r.state = 'succeeded'`, newestFirst, func(st *Standing) **Run { return &st.Success }),
+		pick(succeeded, newestFirst, func(st *Standing) **Run { return &st.Success }),
 		pick(`r.`+activeStates, `ORDER BY `+underWayFirst, func(st *Standing) **Run { return &st.Active }),
 		s.lastDecisions(of, which, args),
 		s.decisionCounts(of, which, args),

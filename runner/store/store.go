@@ -67,7 +67,9 @@ func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error)
 func (s *Store) open(ctx context.Context) error {
 	path := filepath.Join(s.dir, File)
 	var err error
-	if s.writeDB, err = openDB(path, "_txlock=immediate", "_pragma=synchronous(FULL)", "_pragma=temp_store(memory)"); err != nil {
+	// A checkpoint for each 16 MB of log: a wave of due jobs rewrites the same
+	// pages again and again, and copies them once.
+	if s.writeDB, err = openDB(path, "_txlock=immediate", "_pragma=synchronous(FULL)", "_pragma=temp_store(memory)", "_pragma=wal_autocheckpoint(4000)"); err != nil {
 		return err
 	}
 	s.writeDB.SetMaxOpenConns(1)

@@ -151,7 +151,7 @@ func noneActive(tx *store.Tx, job store.Job) error {
 	if err != nil {
 		return err
 	}
-	return api.Errorf(api.CodeConflict, "wait for it to end, or cancel it", "backfill %s of job %s goes on: %d of %d occurrences have ended",
+	return api.Errorf(api.CodeConflict, "wait for it to end, or end it: batch-runner backfill "+job.Spec.Name+" --cancel", "backfill %s of job %s goes on: %d of %d occurrences have ended",
 		b.ID, job.Spec.Name, b.Total-b.Waiting-b.Active, b.Total)
 }
 
@@ -168,5 +168,5 @@ func readAgain(tx *store.Tx, b *api.Backfill) error {
 
 func backfillEvent(tx *store.Tx, b store.Backfill, what, actor string) error {
 	return tx.Event(store.Event{UID: b.UID, Event: api.Event{Kind: "job", Actor: actor, To: what,
-		Detail: fmt.Sprintf("%s, %s from %s to %s", b.ID, counted(b.Total, "occurrence", "occurrences"), b.From.Format(time.RFC3339), b.To.Format(time.RFC3339))}})
+		Detail: fmt.Sprintf("%s, %s from %s to %s", b.ID, api.Counted(b.Total, "occurrence"), b.From.Format(time.RFC3339), b.To.Format(time.RFC3339))}})
 }

@@ -84,15 +84,13 @@ func (c *claim) judge(job store.DueJob, early bool) (outcome, error) {
 		catchUp: words.CatchUp, overlap: words.Overlap, maxQueued: int(words.MaxQueued),
 		active: job.Active, waiting: job.Waiting,
 	}
-	out := decide(s)
-	if len(out.decisions) > 0 && job.Rewound.After(job.Cursor) {
-		have, err := runsBetween(c.tx, job.UID, job.Cursor, out.cursor)
-		if err != nil {
+	if job.Rewound.After(job.Cursor) {
+		var err error
+		if s.ran, err = runsBetween(c.tx, job.UID, job.Cursor, earliest(job.Rewound, c.tx.Now)); err != nil {
 			return outcome{}, err
 		}
-		out.link(rule, have)
 	}
-	return out, nil
+	return decide(s), nil
 }
 
 // runsBetween lists the occurrences in (after, until] that have a main run.
@@ -125,14 +123,17 @@ func (c *claim) replace(uid string) error {
 	return nil
 }
 
-// cancel ends the runs under way that have not begun to commit.
+// cancel ends the runs that have left the queue and have not begun to commit;
+// also those that a restart or a retry put back into it, as they would be
+// under way had they come to their turn a moment earlier.
 func (c *claim) cancel(uid string) error {
 	runs, err := c.tx.UnfinishedOf(uid)
 	if err != nil {
 		return err
 	}
 	for _, run := range runs {
-		if run.State == api.RunQueued || run.State == api.RunCommitting {
+		neverStarted := run.State == api.RunQueued && run.StartedAt.IsZero()
+		if neverStarted || run.State == api.RunCommitting {
 			continue
 		}
 		if err := c.t.cancel(c.tx, run, api.ReasonOverlap, bySchedule); err != nil {

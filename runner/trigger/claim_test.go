@@ -222,6 +222,28 @@ func TestANewerOccurrenceCancelsTheRunUnderWay(t *testing.T) {
 	}
 }
 
+// Whether the engine took it up again before the next occurrence is decided is
+// chance.
+func TestANewerOccurrenceCancelsARunThatARestartInterrupted(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:00:00Z")
+	spec := validJob("churn", every("1h"))
+	spec.Overlap = api.OverlapCancelRunning
+	uid := r.put(spec).UID
+	r.add(time.Hour)
+	r.wakeUp()
+	first := r.move(r.move(r.active(uid)[0], api.RunRunning), api.RunQueued)
+	r.add(time.Hour)
+
+	r.wakeUp()
+
+	if first := r.run(first.ID); first.State != api.RunCancelled || first.Reason != api.ReasonOverlap {
+		t.Errorf("the run that was interrupted is %+v", first.Run)
+	}
+	if active := r.active(uid); len(active) != 1 || !active[0].Occurrence.Equal(r.clock.now()) {
+		t.Errorf("active: %+v", active)
+	}
+}
+
 func TestAllowedRunsAreShared(t *testing.T) {
 	r := newRoom(t, "2026-01-01T00:00:00Z")
 	spec := validJob("churn", every("1h"))

@@ -41,6 +41,7 @@ type watchdog struct {
 func (w *watchdog) check(now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now = onTheWall(now)
 	if err := w.load(); err != nil {
 		return err
 	}
@@ -48,8 +49,8 @@ func (w *watchdog) check(now time.Time) error {
 		w.since = time.Time{}
 		return nil
 	}
-	if w.since.IsZero() || now.Before(w.since) || now.Sub(w.seen) > maxStep {
-		w.since = now
+	if w.since.IsZero() || now.Before(w.since) || now.Sub(w.seen) > disbelief {
+		w.since = now // seen first, or set once more: the alarm looks far more often than that
 	}
 	w.seen = now
 	believed := w.since.Add(disbelief)
@@ -65,8 +66,12 @@ func (w *watchdog) check(now time.Time) error {
 func (w *watchdog) note(looked time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.loaded, w.looked = true, looked
+	w.loaded, w.looked = true, onTheWall(looked)
 }
+
+// onTheWall is what the clock shows. Instants taken in one process carry a
+// stopwatch beside it, by which a clock that is set does not seem to move.
+func onTheWall(t time.Time) time.Time { return t.Round(0) }
 
 // stale tells whether a look is to be written down though it decides nothing.
 func (w *watchdog) stale(now time.Time) (bool, error) {

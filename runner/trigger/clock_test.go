@@ -60,6 +60,35 @@ func TestAClockThatJumpsAheadIsNotBelievedAtOnce(t *testing.T) {
 	}
 }
 
+func TestAClockThatIsSetTwiceIsNotBelievedForIt(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:00:00Z")
+	r.put(validJob("churn", every("1h")))
+	r.lookNow()
+	r.set(instant("2028-01-01T00:00:00Z"))
+	if r.Trouble() == "" {
+		t.Fatal("two years ahead are believed")
+	}
+
+	r.set(instant("2028-03-01T00:00:00Z"))
+
+	if r.Trouble() == "" {
+		t.Error("another step, of two months, ends the disbelief")
+	}
+}
+
+// The stopwatch that time.Now carries would hide that the clock was set while
+// this process runs.
+func TestALookIsRememberedByTheWallClock(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:00:00Z")
+	r.set(time.Now())
+
+	r.lookNow()
+
+	if looked := r.watch.looked; strings.Contains(looked.String(), " m=") {
+		t.Errorf("the last look is %s, with the stopwatch", looked)
+	}
+}
+
 func TestAClockThatStaysAheadIsBelievedAfterAWhile(t *testing.T) {
 	r := newRoom(t, "2026-01-01T00:00:00Z")
 	uid := r.put(validJob("churn", every("1h"))).UID

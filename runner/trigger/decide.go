@@ -32,6 +32,8 @@ type situation struct {
 	maxQueued    int
 	active       int // main runs of the job that have not ended
 	waiting      int // of them, scheduled ones that wait in the queue and never started
+	// ran are the occurrences after the cursor that have run already.
+	ran []ran
 }
 
 // outcome is what is decided about one job.
@@ -67,6 +69,7 @@ func decide(s situation) outcome {
 	if due := s.rule.Span(s.cursor, until); due.Count > 0 {
 		out.cursor = until
 		s.judge(due, &out)
+		out.link(s.rule, s.ran)
 	}
 	out.nextDue = dueAfter(s.rule, out.cursor, s.offset)
 	return out
@@ -83,7 +86,9 @@ func (s situation) judge(due schedule.Span, out *outcome) {
 	}
 	missed, inGrace := s.split(due)
 	if missed.Count > 0 {
-		s.active += s.judgeMissed(missed, out)
+		s.judgeMissed(missed, out)
+		out.link(s.rule, s.ran) // what has run already is not queued, and so keeps nobody waiting
+		s.active += out.queued()
 	}
 	if inGrace {
 		s.judgeDue(due.Last, out)
@@ -99,27 +104,26 @@ func (s situation) split(due schedule.Span) (missed schedule.Span, inGrace bool)
 	return s.without(due), true
 }
 
-// judgeMissed says which missed occurrences are caught up with, and tells how
-// many.
-func (s situation) judgeMissed(missed schedule.Span, out *outcome) int {
+// judgeMissed says which missed occurrences are caught up with.
+func (s situation) judgeMissed(missed schedule.Span, out *outcome) {
 	switch s.catchUp.Mode {
 	case api.CatchUpNone:
 		out.add(api.VerdictMissed, api.DecidedOutage, missed)
-		return 0
+		return
 	case api.CatchUpAll:
-		return s.catchUpAll(missed, out)
+		s.catchUpAll(missed, out)
+		return
 	}
 	out.add(api.VerdictMissed, api.DecidedOutage, s.without(missed))
 	if s.tooOld(missed.Last) {
 		out.add(api.VerdictMissed, api.DecidedTooOld, only(missed.Last))
-		return 0
+		return
 	}
 	out.run(missed.Last, api.DecidedCatchUp, api.OriginCatchUp)
-	return 1
 }
 
 // catchUpAll queues the newest missed occurrences within window, oldest first.
-func (s situation) catchUpAll(missed schedule.Span, out *outcome) int {
+func (s situation) catchUpAll(missed schedule.Span, out *outcome) {
 	var runs []time.Time
 	for at := missed.Last; len(runs) < maxRuns(s.catchUp) && len(runs) < missed.Count && !s.tooOld(at); {
 		runs = append(runs, at)
@@ -147,7 +151,6 @@ func (s situation) catchUpAll(missed schedule.Span, out *outcome) int {
 	for _, at := range slices.Backward(runs) {
 		out.run(at, api.DecidedCatchUp, api.OriginCatchUp)
 	}
-	return len(runs)
 }
 
 func maxRuns(c api.CatchUp) int {
@@ -231,6 +234,16 @@ func (out *outcome) add(verdict api.Verdict, reason string, span schedule.Span) 
 func (out *outcome) run(at time.Time, reason string, origin api.Origin) {
 	out.add(api.VerdictRun, reason, only(at))
 	out.decisions[len(out.decisions)-1].Origin = origin
+}
+
+// queued is how many runs are asked for.
+func (out *outcome) queued() (n int) {
+	for _, d := range out.decisions {
+		if d.Origin != "" {
+			n++
+		}
+	}
+	return n
 }
 
 func only(at time.Time) schedule.Span { return schedule.Span{First: at, Last: at, Count: 1} }

@@ -210,8 +210,8 @@ func TestAnOccurrenceThatHasRunKeepsItsRun(t *testing.T) {
 			"missed outage 01T01:00:00-01T04:00:00 x4 | run catch_up 01T05:00:00 catch_up | run due 01T06:00:00 schedule replaces"},
 		{"in the middle of a row", []string{"01:00:00", "03:00:00"},
 			"run due 01T01:00:00 r0 | missed outage 01T02:00:00 | run due 01T03:00:00 r1 | missed outage 01T04:00:00 | run catch_up 01T05:00:00 catch_up | run due 01T06:00:00 schedule replaces"},
-		{"the one to catch up with", []string{"05:00:00"},
-			"missed outage 01T01:00:00-01T04:00:00 x4 | run due 01T05:00:00 r0 | run due 01T06:00:00 schedule replaces"},
+		{"the one to catch up with, which then keeps nobody waiting", []string{"05:00:00"},
+			"missed outage 01T01:00:00-01T04:00:00 x4 | run due 01T05:00:00 r0 | run due 01T06:00:00 schedule"},
 		{"the one that is due", []string{"06:00:00"},
 			"missed outage 01T01:00:00-01T04:00:00 x4 | run catch_up 01T05:00:00 catch_up | run due 01T06:00:00 r0"},
 		{"an instant that is no occurrence", []string{"02:30:00", "07:00:00"},
@@ -219,13 +219,12 @@ func TestAnOccurrenceThatHasRunKeepsItsRun(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var have []ran
+			s := s
 			for i, at := range test.have {
-				have = append(have, ran{instant("2026-01-01T" + at + "Z"), fmt.Sprintf("r%d", i)})
+				s.ran = append(s.ran, ran{instant("2026-01-01T" + at + "Z"), fmt.Sprintf("r%d", i)})
 			}
-			out := decide(s)
 
-			out.link(s.rule, have)
+			out := decide(s)
 
 			if got, want := show(out), test.want+" | next 01T07:00:00"; got != want {
 				t.Errorf("decided\n%s, want\n%s", got, want)
@@ -285,6 +284,25 @@ func TestALongOutageOfAFrequentJobIsDecidedAtOnce(t *testing.T) {
 	}
 	if !slices.Equal(counts, []int64{28_799, 1}) {
 		t.Errorf("decided %s", show(out))
+	}
+}
+
+// A cursor set back by a month of a frequent job: each of its occurrences has
+// run, and the store's only writer must not stand still over it.
+func TestAMonthThatHasRunIsLinkedAtOnce(t *testing.T) {
+	s := situationOf(t, every("1m"), "2026-06-01T00:00:00Z", "2026-07-01T00:00:30Z")
+	for at := range s.rule.Between(s.cursor, s.now) {
+		s.ran = append(s.ran, ran{at, "r"})
+	}
+	began := time.Now()
+
+	out := decide(s)
+
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("took %s", took)
+	}
+	if len(out.decisions) != len(s.ran) || out.queued() > 0 {
+		t.Errorf("decided %d rows and %d runs for %d occurrences that have run", len(out.decisions), out.queued(), len(s.ran))
 	}
 }
 

@@ -45,7 +45,7 @@ func holdAfterFailures(tx *store.Tx, job store.Job, run store.Run) (*api.Hold, e
 		return nil, err
 	}
 	hold := &api.Hold{By: byFailures, Since: tx.Now, Reason: fmt.Sprintf("%s in a row failed, the last one %s",
-		counted(*limit, "run", "runs"), run.ID)}
+		api.Counted(*limit, "run"), run.ID)}
 	if run.Reason != "" {
 		hold.Reason += ": " + string(run.Reason)
 	}

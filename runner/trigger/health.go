@@ -100,7 +100,7 @@ func assess(job store.Job, standing store.Standing, now time.Time, trouble strin
 	case last != nil:
 		status.Summary = describe(last.Run, zone)
 	default:
-		status.Summary = "no run yet; " + outlook(status, zone)
+		status.Summary = "no run yet; " + outlook(status, spec.Schedule != nil, zone)
 	}
 	return status
 }
@@ -120,10 +120,12 @@ func wire(run *store.Run) *api.Run {
 	return &run.Run
 }
 
-func outlook(s api.JobStatus, zone *time.Location) string {
+func outlook(s api.JobStatus, scheduled bool, zone *time.Location) string {
 	switch {
 	case s.Paused:
 		return "paused"
+	case s.NextDueAt.IsZero() && scheduled:
+		return "the schedule has ended"
 	case s.NextDueAt.IsZero():
 		return "manual runs only"
 	default:
@@ -141,7 +143,7 @@ func describe(run api.Run, zone *time.Location) string {
 	}
 	if c := run.Counts; run.MiniBatches.Total > 0 || run.State == api.RunSucceeded {
 		fmt.Fprintf(&b, ": %s of %s in %s", api.Thousands(c.Committed+c.Staged),
-			counted(c.Planned, "record", "records"), counted(run.MiniBatches.Total, "mini-batch", "mini-batches"))
+			api.Counted(c.Planned, "record"), api.Counted(run.MiniBatches.Total, "mini-batch"))
 		if c.DeadLettered > 0 {
 			fmt.Fprintf(&b, ", %s dead-lettered", api.Thousands(c.DeadLettered))
 		}
@@ -153,13 +155,6 @@ func describe(run api.Run, zone *time.Location) string {
 		b.WriteString(": " + run.Message)
 	}
 	return b.String()
-}
-
-func counted(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return api.Thousands(n) + " " + many
 }
 
 // at writes an instant for people: in the job's zone, with seconds only where

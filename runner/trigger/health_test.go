@@ -31,6 +31,7 @@ func TestHealth(t *testing.T) {
 		{"no run yet, none due", validJob("churn", nightly), nil, "2026-11-21T12:00:00Z", true,
 			"no run yet; next due 2026-11-22 02:00 Europe/Berlin"},
 		{"no schedule", validJob("churn", nil), nil, "2026-11-21T12:00:00Z", true, "no run yet; manual runs only"},
+		{"a schedule that has ended", validJob("churn", &api.Schedule{At: []string{"2026-01-01T00:00:00Z"}}), nil, "2026-11-21T12:00:00Z", true, "no run yet; the schedule has ended"},
 		{"paused", paused(validJob("churn", nightly), true), nil, "2026-11-21T12:00:00Z", true, "no run yet; paused"},
 		{"succeeded", validJob("churn", nightly), run(api.RunSucceeded, nil), "2026-11-21T12:00:00Z", true,
 			"succeeded 2026-11-21 02:00 Europe/Berlin: 150 of 150 records in 8 mini-batches"},

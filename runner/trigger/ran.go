@@ -16,7 +16,8 @@ type ran struct {
 }
 
 // link gives each occurrence that has run already to the run that it has, so
-// that none runs twice. Rows that span such occurrences are cut at them.
+// that none runs twice. Rows that span such occurrences are cut at them. Both
+// are in order, and linking again changes nothing.
 func (out *outcome) link(rule *schedule.Schedule, have []ran) {
 	if len(have) == 0 {
 		return
@@ -25,17 +26,22 @@ func (out *outcome) link(rule *schedule.Schedule, have []ran) {
 	out.decisions = nil
 	for _, d := range decisions {
 		rest := schedule.Span{First: d.First, Last: d.Last, Count: int(d.Count)}
-		for _, r := range have {
-			if r.at.Before(rest.First) || r.at.After(rest.Last) || rest.Count == 0 || !isOccurrence(rule, r.at) {
+		for ; len(have) > 0 && !have[0].at.After(d.Last); have = have[1:] {
+			r := have[0]
+			if r.at.Before(rest.First) || !isOccurrence(rule, r.at) {
 				continue
 			}
-			out.part(d, rule.Span(rest.First.Add(-1), r.at.Add(-1)))
+			before := rule.Span(rest.First.Add(-1), r.at.Add(-1))
+			out.part(d, before)
 			out.add(api.VerdictRun, api.DecidedDue, only(r.at))
 			out.decisions[len(out.decisions)-1].Run = r.run
 			if d.Origin == api.OriginSchedule {
 				out.replace, out.cancel = false, false // nothing new takes anybody's place
 			}
-			rest = rule.Span(r.at, rest.Last)
+			// Counted down, since to enumerate it at each cut would take the
+			// square of a long row.
+			rest.First, _ = rule.Next(r.at)
+			rest.Count -= before.Count + 1
 		}
 		out.part(d, rest)
 	}

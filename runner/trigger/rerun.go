@@ -46,7 +46,7 @@ func occurrenceOf(tx *store.Tx, job store.Job, text string) (time.Time, error) {
 			list = append(list, "…")
 		}
 		return time.Time{}, api.Errorf(api.CodeConflict, "name one of them", "job %s has %s on %s: %s",
-			job.Spec.Name, counted(int64(len(found)), "occurrence", "occurrences"), text, strings.Join(list, ", "))
+			job.Spec.Name, api.Counted(int64(len(found)), "occurrence"), text, strings.Join(list, ", "))
 	}
 	problem = new(api.Error)
 	if asked.from.After(tx.Now) {

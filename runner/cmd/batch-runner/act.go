@@ -23,7 +23,7 @@ func setupRetry(a *app, flags *pflag.FlagSet) action {
 		}
 		zone, left := zoneOfRun(ctx, c, run), run.Counts.Unfinished-run.Counts.Staged
 		err = a.agree(*agreed, "retry run %s of %s for %s: %s without a prediction are tried again over the same plan, with the job's current server; %s staged or committed stay",
-			run.ID, run.Job, at(run.Occurrence, zone), counted(left, "record"), api.Thousands(run.Counts.Staged+run.Counts.Committed))
+			run.ID, run.Job, at(run.Occurrence, zone), api.Counted(left, "record"), api.Thousands(run.Counts.Staged+run.Counts.Committed))
 		if err != nil {
 			return 0, err
 		}
@@ -49,7 +49,7 @@ func setupAccept(a *app, flags *pflag.FlagSet) action {
 		}
 		zone, kept := zoneOfRun(ctx, c, run), run.Counts.Staged+run.Counts.Committed
 		err = a.agree(*agreed, "accept run %s of %s for %s: %s of %s are published, marked as incomplete (accepted)",
-			run.ID, run.Job, at(run.Occurrence, zone), api.Thousands(kept), counted(run.Counts.Planned, "planned record"))
+			run.ID, run.Job, at(run.Occurrence, zone), api.Thousands(kept), api.Counted(run.Counts.Planned, "planned record"))
 		if err != nil {
 			return 0, err
 		}
@@ -74,7 +74,7 @@ func setupCancel(a *app, flags *pflag.FlagSet) action {
 			return 0, err
 		}
 		err = a.agree(*agreed, "cancel run %s of %s for %s, which is %s: nothing of it is published, %s staged are thrown away",
-			run.ID, run.Job, at(run.Occurrence, zoneOfRun(ctx, c, run)), run.State, counted(run.Counts.Staged, "record"))
+			run.ID, run.Job, at(run.Occurrence, zoneOfRun(ctx, c, run)), run.State, api.Counted(run.Counts.Staged, "record"))
 		if err != nil {
 			return 0, err
 		}

@@ -29,7 +29,7 @@ func setupBackfill(a *app, flags *pflag.FlagSet) action {
 	c, b := a.connectionFlags(flags), &backfill{a: a, agreed: yesFlag(flags)}
 	flags.StringVar(&b.ask.From, "from", "", "first: 2026-11-01, 2026-11-01T02:00 in the job's zone, or an instant with Z")
 	flags.StringVar(&b.ask.To, "to", "", "last, written likewise; a date is its whole day")
-	flags.StringVar(&b.ask.Only, "only", api.DefaultOnly, "missing (none succeeded or goes on), failed, or all")
+	flags.StringVar(&b.ask.Only, "only", api.DefaultOnly, "missing (nothing published, no run under way), failed, or all")
 	flags.StringVar(&b.ask.Order, "order", api.DefaultOrder, "oldest_first or newest_first")
 	flags.Int64Var(&b.ask.MaxParallel, "max-parallel", 1, "runs at a time")
 	flags.BoolVar(&b.ask.DryRun, "dry-run", false, "only tell what it would do")
@@ -42,6 +42,8 @@ func setupBackfill(a *app, flags *pflag.FlagSet) action {
 			return 0, usagef("--cancel goes without --from, --to and --dry-run")
 		case b.cancel:
 			return b.end(ctx, c, args[0])
+		case b.ask.MaxParallel < 1:
+			return 0, usagef("--max-parallel %d is not above zero", b.ask.MaxParallel)
 		case b.ask.From == "" || b.ask.To == "":
 			return 0, usagef("--from and --to are required, as in --from 2026-11-01 --to 2026-11-20")
 		}
@@ -84,7 +86,7 @@ func (b *backfill) begun(ctx context.Context, c *client.Client, made api.Backfil
 	case !b.wait && b.asJSON:
 		return exitDone, b.a.out().json(made)
 	case !b.wait:
-		b.a.out().line("backfill %s of %s has begun: %s", made.ID, made.Job, counted(made.Total, "occurrence"))
+		b.a.out().line("backfill %s of %s has begun: %s", made.ID, made.Job, api.Counted(made.Total, "occurrence"))
 		b.a.out().line("see batch-runner status %s", made.Job)
 		return exitDone, nil
 	}
@@ -138,8 +140,12 @@ func (b *backfill) end(ctx context.Context, c *client.Client, name string) (exit
 	if active == nil {
 		return 0, api.Errorf(api.CodeConflict, "batch-runner runs "+name+" lists the runs of those that were", "no backfill of job %s goes on", name)
 	}
-	err = b.a.agree(*b.agreed, "cancel backfill %s of %s: %s without a run get none; %s go on, batch-runner cancel RUN ends one",
-		active.ID, name, counted(active.Waiting, "occurrence"), counted(active.Active, "run"))
+	goOn := ""
+	if active.Active > 0 {
+		goOn = fmt.Sprintf("; its runs so far (%d) go on, batch-runner cancel RUN ends one", active.Active)
+	}
+	err = b.a.agree(*b.agreed, "cancel backfill %s of %s, with %s still to run%s",
+		active.ID, name, api.Counted(active.Waiting, "occurrence"), goOn)
 	if err != nil {
 		return 0, err
 	}
@@ -157,8 +163,12 @@ func (b *backfill) end(ctx context.Context, c *client.Client, name string) (exit
 // planned is what a backfill would do, in words.
 func planned(b api.Backfill, zone *time.Location) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "backfill %s from %s to %s: %s (%s), %s, %s at a time", b.Job, at(b.From, zone), at(b.To, zone),
-		counted(b.Total, "occurrence"), b.Only, strings.ReplaceAll(b.Order, "_", " "), counted(b.MaxParallel, "run"))
+	fmt.Fprintf(&text, "backfill %s from %s to %s: ", b.Job, at(b.From, zone), at(b.To, zone))
+	if b.Total == 0 {
+		text.WriteString("nothing to run")
+	} else {
+		fmt.Fprintf(&text, "%s (%s), %s, %s at a time", api.Counted(b.Total, "occurrence"), b.Only, strings.ReplaceAll(b.Order, "_", " "), api.Counted(b.MaxParallel, "run"))
+	}
 	if n := len(b.Occurrences); n > 0 {
 		text.WriteString("\n  first " + at(b.Occurrences[0], zone))
 		if n > 1 && int64(n) == b.Total { // else the last is not among them
@@ -166,7 +176,7 @@ func planned(b api.Backfill, zone *time.Location) string {
 		}
 	}
 	if b.LeftOut > 0 {
-		fmt.Fprintf(&text, "\n  %s left out by --only %s", counted(b.LeftOut, "occurrence"), b.Only)
+		fmt.Fprintf(&text, "\n  %s left out by --only %s", api.Counted(b.LeftOut, "occurrence"), b.Only)
 	}
 	for _, warning := range b.Warnings {
 		text.WriteString("\n  warning: " + warning)
@@ -176,7 +186,7 @@ func planned(b api.Backfill, zone *time.Location) string {
 
 // backfillProgress is how far a backfill is.
 func backfillProgress(b api.Backfill) string {
-	text := fmt.Sprintf("%s of %s succeeded", api.Thousands(b.Succeeded), counted(b.Total, "occurrence"))
+	text := fmt.Sprintf("%s of %s succeeded", api.Thousands(b.Succeeded), api.Counted(b.Total, "occurrence"))
 	for _, part := range []struct {
 		n    int64
 		what string

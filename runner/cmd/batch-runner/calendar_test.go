@@ -21,6 +21,8 @@ func TestTheCalendarOfAJobIsTold(t *testing.T) {
 	b.golden("hold", b.expect(exitDone, "hold", "sweet", "--reason", "looking", "--yes").out)
 	b.golden("hold-again", b.expect(exitDone, "hold", "sweet", "--reason", "still looking", "--yes").err)
 	b.golden("status-held", b.expect(exitDone, "status", "sweet").out)
+	b.asks, b.stdin = true, "n\n"
+	contains(t, b.expect(exitError, "release", "sweet").err, "Do it?", "nothing was done")
 	b.golden("release-asks", b.expect(exitDone, "release", "sweet", "--yes").err)
 	contains(t, b.expect(exitConflict, "release", "sweet", "--yes").err, "not held")
 	b.golden("cursor", b.expect(exitDone, "cursor", "sweet", "--to", "now", "--yes").out)
@@ -44,7 +46,7 @@ func TestRerunAndBackfill(t *testing.T) {
 	contains(t, done.err, strings.TrimSpace(dry.out)) // what is agreed to is what a dry run tells
 	b.golden("backfill", done.out)
 	b.golden("runs-backfill", b.expect(exitDone, "runs", "sweet").out)
-	contains(t, b.expect(exitDone, append(span, "--yes")...).out, "0 occurrences")
+	contains(t, b.expect(exitDone, append(span, "--yes")...).out, "nothing to run\n", "4 occurrences left out by --only missing")
 	contains(t, b.expect(exitConflict, "backfill", "sweet", "--cancel", "--yes").err, "no backfill of job sweet goes on")
 }
 
@@ -73,7 +75,9 @@ func TestABackfillIsCancelled(t *testing.T) {
 	c := b.scene()
 	b.expect(exitDone, "backfill", "slow", "--from", "2026-11-17", "--to", "2026-11-20", "--yes")
 	contains(t, b.expect(exitConflict, "backfill", "slow", "--from", "2026-11-17", "--to", "2026-11-20", "--yes").err, "backfill")
-	contains(t, b.expect(exitDone, "backfill", "slow", "--cancel", "--yes").out, "is cancelled", "3 never run")
+	cancelled := b.expect(exitDone, "backfill", "slow", "--cancel", "--yes")
+	contains(t, cancelled.err, "with 3 occurrences still to run; its runs so far (1) go on")
+	contains(t, cancelled.out, "is cancelled", "3 never run")
 	if all, err := c.Backfills(t.Context(), "slow", 0); err != nil || len(all) != 1 || all[0].Waiting != 3 {
 		t.Errorf("backfills %+v, %v", all, err)
 	}
@@ -89,6 +93,10 @@ func TestAPreviewNeedsNoRunner(t *testing.T) {
 	if len(shown.Occurrences) != 2 || !shown.Occurrences[0].DueAt.Equal(now.Add(30*time.Minute)) || shown.TimeZone != "Europe/Berlin" {
 		t.Errorf("as JSON it is %+v", shown)
 	}
+	// 02:30 does not exist there that day: it stands for 03:00, when the rule is due.
+	contains(t, b.expect(exitDone, "schedule", "preview", "--cron", "0 2 * * *", "--time-zone", "Europe/Berlin", "--from", "2027-03-28T02:30", "--count", "1").out, "Sun 2027-03-28 03:00 CEST")
+	utc := b.expect(exitDone, "schedule", "preview", "--cron", "0 2 * * *", "--from", "2027-03-28", "--count", "1").out
+	contains(t, utc, "DUE, UTC                  NOTE\n", "Sun 2027-03-28 02:00 UTC  -\n")
 	contains(t, b.expect(exitUsage, "schedule", "preview", "--cron", "0 25 * * *").err, `--cron "0 25 * * *"`)
 	contains(t, b.expect(exitUsage, "schedule", "preview", "--cron", "0 2 * * *", "--time-zone", "Berlin").err, `--time-zone "Berlin"`)
 }
@@ -151,6 +159,7 @@ func TestCalendarExitCodes(t *testing.T) {
 		"hold nosuch --reason r --yes":                      exitError,
 		"release nosuch --yes":                              exitError,
 		"release sweet --yes":                               exitConflict,
+		"release sweet":                                     exitConflict, // nothing to agree to
 		"cursor sweet --yes":                                exitUsage,
 		"cursor sweet --to someday --yes":                   exitError,
 		"cursor nosuch --to now --yes":                      exitError,
@@ -163,6 +172,7 @@ func TestCalendarExitCodes(t *testing.T) {
 		"backfill nosuch --from 2026-11-01 --to 2026-11-20": exitError,
 		"backfill sweet --from 2026-11-20 --to 2026-11-20 ": exitUsage, // nobody can be asked
 		"backfill sweet --cancel --yes":                     exitConflict,
+		"backfill sweet --from x --to y --max-parallel 0":   exitUsage,
 	} {
 		b.expect(want, strings.Fields(line)...)
 	}
@@ -173,7 +183,7 @@ func TestWordsToAJobAskFirst(t *testing.T) {
 	c := b.withRunner()
 	b.declare(c, b.job("sweet", 1, 150))
 	for _, line := range []string{
-		"hold sweet --reason r", "release sweet", "cursor sweet --to 2026-11-20T00:00:00Z", "rerun sweet --occurrence 2026-11-20", "backfill sweet --from 2026-11-20 --to 2026-11-20",
+		"hold sweet --reason r", "cursor sweet --to 2026-11-20T00:00:00Z", "rerun sweet --occurrence 2026-11-20", "backfill sweet --from 2026-11-20 --to 2026-11-20",
 	} {
 		b.asks, b.stdin = false, ""
 		contains(t, b.expect(exitUsage, strings.Fields(line)...).err, "--yes", "sweet")
@@ -183,7 +193,7 @@ func TestWordsToAJobAskFirst(t *testing.T) {
 	status, err := c.Status(t.Context(), "sweet")
 	must(t, err)
 	if runs, _ := c.Runs(t.Context(), "sweet", 1); len(runs) > 0 || status.Held != nil || !status.Cursor.Equal(now) {
-		t.Errorf("after five times no: %+v, runs %v", status, runs)
+		t.Errorf("after four times no: %+v, runs %v", status, runs)
 	}
 }
 
@@ -191,7 +201,7 @@ func TestAStatusTellsWhatTheCalendarDid(t *testing.T) {
 	b, berlin := newBench(t), zoneOf(api.Job{Schedule: &api.Schedule{TimeZone: "Europe/Berlin"}})
 	day := func(d int) time.Time { return time.Date(2026, 11, d, 1, 30, 0, 0, time.UTC) }
 	status := api.JobStatus{
-		Job: "churn", Summary: "held by cli:alice", Reasons: []string{"held by cli:alice"}, Held: &api.Hold{By: "cli:alice", Reason: "looking", Since: day(20)},
+		Job: "churn", Summary: "held by cli:alice", Reasons: []string{"held by cli:alice", "failed: its server said\nmodel is broken"}, Held: &api.Hold{By: "cli:alice", Reason: "looking", Since: day(20)},
 		NextOccurrence: day(22), NextDueAt: day(22).Add(3 * time.Minute),
 		Missed: map[string]int64{api.DecidedOutage: 2399, api.DecidedTooOld: 1}, Skipped: map[string]int64{api.DecidedHeld: 1},
 		Backfill:     &api.Backfill{ID: "b1", From: day(1), To: day(18), Total: 18, Succeeded: 4, Failed: 1, Active: 2, Waiting: 11},

@@ -29,7 +29,7 @@ func setupHold(a *app, flags *pflag.FlagSet) action {
 		if job.Held != nil {
 			was = " (it is " + held(*job.Held, zoneOf(job.Spec)) + ")"
 		}
-		err = a.agree(*agreed, "hold job %s%s: what falls due is skipped until batch-runner release %s; runs that are queued or under way go on",
+		err = a.agree(*agreed, "hold job %s%s: what falls due is skipped until batch-runner release %s; runs that are queued or under way go on, a backfill waits",
 			args[0], was, args[0])
 		if err != nil {
 			return 0, err
@@ -48,11 +48,12 @@ func setupRelease(a *app, flags *pflag.FlagSet) action {
 		if err != nil {
 			return 0, err
 		}
-		zone, what := zoneOf(job.Spec), ", which is not held" // the runner refuses that
-		if job.Held != nil {
-			what = ", " + held(*job.Held, zone) + ": it runs again when it is next due; what was skipped stays skipped"
+		zone := zoneOf(job.Spec)
+		if job.Held != nil { // else the runner refuses: nothing to agree to
+			err = a.agree(*agreed, "release job %s, %s: what falls due runs again; what was skipped stays skipped",
+				args[0], held(*job.Held, zone))
 		}
-		if err := a.agree(*agreed, "release job %s%s", args[0], what); err != nil {
+		if err != nil {
 			return 0, err
 		}
 		status, err := c.Release(ctx, args[0])
@@ -63,7 +64,7 @@ func setupRelease(a *app, flags *pflag.FlagSet) action {
 // setupCursor moves the instant up to which a job is decided.
 func setupCursor(a *app, flags *pflag.FlagSet) action {
 	c, agreed := a.connectionFlags(flags), yesFlag(flags)
-	to := flags.String("to", "", `"now", or an instant up to now, as in 2026-11-21T02:00:00Z`)
+	to := flags.String("to", "", `"now", or an instant up to now: 2026-11-21T02:00 in the job's zone, or 2026-11-21T01:00:00Z`)
 	asJSON := flags.Bool("json", false, "print the job's status as JSON")
 	return c.asking(func(ctx context.Context, c *client.Client, args []string) (exit, error) {
 		if *to == "" {
@@ -78,13 +79,22 @@ func setupCursor(a *app, flags *pflag.FlagSet) action {
 			return 0, err
 		}
 		zone := zoneOf(job.Spec)
-		err = a.agree(*agreed, "set the cursor of job %s, which is decided up to %s, to %s: forward, what lies between is skipped; back, it is decided once more",
+		err = a.agree(*agreed, "set the cursor of job %s, which is decided up to %s, to %s: forward, what lies between is skipped; back, what lies between and has no run is decided once more",
 			args[0], at(status.Cursor, zone), *to)
 		if err != nil {
 			return 0, err
 		}
 		status, err = c.SetCursor(ctx, args[0], *to)
-		return a.told(status, zone, *asJSON, err)
+		switch {
+		case err != nil:
+			return 0, err
+		case *asJSON:
+			return exitDone, a.out().json(status)
+		}
+		// How the job is, is told once what lies behind the cursor is decided.
+		a.out().line("the cursor of job %s is at %s", args[0], at(status.Cursor, zone))
+		a.out().line("see batch-runner status %s", args[0])
+		return exitDone, nil
 	})
 }
 
@@ -96,7 +106,7 @@ func (a *app) told(status api.JobStatus, zone *time.Location, asJSON bool, err e
 	case asJSON:
 		return exitDone, a.out().json(status)
 	}
-	a.out().statuses([]api.JobStatus{status}, func(string) *time.Location { return zone })
+	a.out().status(status, zone)
 	return exitDone, nil
 }
 

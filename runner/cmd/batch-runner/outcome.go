@@ -38,7 +38,7 @@ func (p *printer) errors(why api.Why) {
 	}
 	for _, e := range why.Errors {
 		p.line("  %s: %s", e.Class, e.Error)
-		p.line("    %s in %s%s", counted(e.Records, "record"), counted(e.MiniBatches, "mini-batch"), prefixed("; one request held ", e.Example))
+		p.line("    %s in %s%s", api.Counted(e.Records, "record"), api.Counted(e.MiniBatches, "mini-batch"), prefixed("; one request held ", e.Example))
 	}
 	if len(why.DeadLetters) > 0 {
 		p.line("dead letters, for example:")
@@ -84,7 +84,7 @@ func state(run api.Run) string {
 func accounting(run api.Run) string {
 	c := run.Counts
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %s committed in %s", api.Thousands(c.Committed), counted(c.Planned, "record"), counted(run.MiniBatches.Total, "mini-batch"))
+	fmt.Fprintf(&b, "%s of %s committed in %s", api.Thousands(c.Committed), api.Counted(c.Planned, "record"), api.Counted(run.MiniBatches.Total, "mini-batch"))
 	for _, part := range []struct {
 		n    int64
 		what string

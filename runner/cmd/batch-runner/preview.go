@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -205,15 +206,33 @@ func (p *printer) preview(shown previewed) {
 	for _, o := range shown.Occurrences {
 		rows = append(rows, []string{o.Local.Format("Mon 2006-01-02 " + clock + " MST"), o.DueAt.UTC().Format("2006-01-02 " + clock), o.Text})
 	}
+	if shown.TimeZone == api.DefaultTimeZone { // once is enough
+		for i, row := range rows {
+			rows[i] = slices.Delete(row, 1, 2)
+		}
+	}
 	p.table(rows)
 }
 
-// parseLocal reads an instant, or a date or date-time in a zone.
+// parseLocal reads an instant, or a date or date-time in a zone; one that the
+// clocks there leave out is the first instant after the gap.
 func parseLocal(text string, zone *time.Location) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02", "2006-01-02T15:04", "2006-01-02T15:04:05"} {
-		if at, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return at, nil
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	for _, layout := range []string{"2006-01-02", "2006-01-02T15:04", "2006-01-02T15:04:05"} {
+		at, err := time.ParseInLocation(layout, text, zone)
+		if err != nil {
+			continue
 		}
+		begin, end := at.ZoneBounds()
+		switch shown := at.Format(layout); {
+		case shown > text:
+			return begin, nil
+		case shown < text:
+			return end, nil
+		}
+		return at, nil
 	}
 	return time.Time{}, usagef("--from %q is neither an instant like 2026-11-21T02:00:00Z nor a date or date-time like 2026-11-21T02:00", text)
 }

@@ -23,7 +23,8 @@ func (p *printer) text(text string) { _, _ = io.WriteString(p.w, text) }
 
 func (p *printer) line(format string, args ...any) { p.text(fmt.Sprintf(format, args...) + "\n") }
 
-// table writes rows in columns; an empty cell is a dash.
+// table writes rows in columns; an empty cell is a dash. The last cell of a
+// row may have several lines.
 func (p *printer) table(rows [][]string) {
 	w := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -31,6 +32,7 @@ func (p *printer) table(rows [][]string) {
 			if cell == "" {
 				row[i] = "-"
 			}
+			row[i] = strings.ReplaceAll(row[i], "\n", "\n"+strings.Repeat("\t", i))
 		}
 		_, _ = io.WriteString(w, strings.Join(row, "\t")+"\n")
 	}
@@ -50,17 +52,6 @@ func took(d time.Duration) string {
 		return d.Round(10 * time.Millisecond).String()
 	}
 	return d.Round(time.Second).String()
-}
-
-// counted is a number of things: "1 record", "8 mini-batches".
-func counted(n int64, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case strings.HasSuffix(what, "ch"):
-		what += "e"
-	}
-	return api.Thousands(n) + " " + what + "s"
 }
 
 // prefixed is text behind a prefix, or nothing where there is no text.

@@ -121,8 +121,8 @@ func stage(run api.Run) string {
 		return "queued, " + strings.ReplaceAll(string(run.Reason), "_", " ")
 	case run.State == api.RunRunning:
 		m := run.MiniBatches
-		text := fmt.Sprintf("running, %d %%: %s of %s, %s of %s", percent(run), api.Thousands(predicted(run)), counted(run.Counts.Planned, "record"),
-			api.Thousands(m.Staged+m.Committed), counted(m.Total, "mini-batch"))
+		text := fmt.Sprintf("running, %d %%: %s of %s, %s of %s", percent(run), api.Thousands(predicted(run)), api.Counted(run.Counts.Planned, "record"),
+			api.Thousands(m.Staged+m.Committed), api.Counted(m.Total, "mini-batch"))
 		for _, part := range []struct {
 			n    int64
 			what string
@@ -132,7 +132,7 @@ func stage(run api.Run) string {
 			}
 		}
 		if m.RetryWait > 0 {
-			text += fmt.Sprintf(", %s waiting to be retried", counted(m.RetryWait, "mini-batch"))
+			text += fmt.Sprintf(", %s waiting to be retried", api.Counted(m.RetryWait, "mini-batch"))
 		}
 		return text
 	}

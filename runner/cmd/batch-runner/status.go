@@ -108,6 +108,7 @@ func (p *printer) statuses(all []api.JobStatus, zones func(string) *time.Locatio
 const widest = 100
 
 func short(text string) string {
+	text = strings.ReplaceAll(text, "\n", " ")
 	if runes := []rune(text); len(runes) > widest {
 		return string(runes[:widest-1]) + "…"
 	}
@@ -125,9 +126,6 @@ func (p *printer) status(s api.JobStatus, zone *time.Location) {
 		if i > 0 { // the first is the summary
 			rows = append(rows, []string{"also", reason})
 		}
-	}
-	if s.Held != nil {
-		rows = append(rows, []string{"held", held(*s.Held, zone)})
 	}
 	rows = append(rows, []string{"next due", nextDue(s, zone)})
 	for _, shown := range []struct {
@@ -190,7 +188,7 @@ func byReason(counts map[string]int64) string {
 		total += counts[reason]
 		parts = append(parts, fmt.Sprintf("%s %s", reason, api.Thousands(counts[reason])))
 	}
-	return counted(total, "occurrence") + ": " + strings.Join(parts, ", ")
+	return api.Counted(total, "occurrence") + ": " + strings.Join(parts, ", ")
 }
 
 func yes(b bool) string {

@@ -49,6 +49,7 @@ CREATE INDEX runs_active ON runs (uid, state, shared, slot_order, occurrence, cr
 CREATE INDEX runs_under_way ON runs (uid, shared) WHERE state IN ('planning', 'provisioning', 'running', 'committing');
 CREATE INDEX runs_queue ON runs (slot_order, occurrence, created_at, id, uid, shared) WHERE state = 'queued';
 CREATE INDEX runs_ended ON runs (uid, ended_at) WHERE ended_at > 0;
+CREATE INDEX runs_succeeded ON runs (uid, occurrence, revision, created_at) WHERE state = 'succeeded' AND origin <> 'backfill';
 CREATE INDEX runs_of_backfill ON runs (backfill, state) WHERE backfill <> '';
 
 DROP INDEX events_by_run;
