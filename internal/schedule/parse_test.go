@@ -24,11 +24,11 @@ func TestFindings(t *testing.T) {
 		declared api.Schedule
 		want     string // as Error writes it: path and message
 	}{
-		{api.Schedule{}, "schedule one of at, calendar, cron, every is required"},
-		{api.Schedule{At: []string{}}, "schedule one of at, calendar, cron, every is required"},
-		{api.Schedule{Cron: "@daily", Every: "1h"}, "schedule cron and every are both set; keep one"},
-		{api.Schedule{Cron: "@daily", At: []string{"2026-12-24T18:00"}}, "schedule at and cron are both set; keep one"},
-		{api.Schedule{Cron: "@daily", Every: "1h", At: []string{"2026-12-24T18:00"}}, "schedule at, cron and every are all set; keep one"},
+		{api.Schedule{}, "schedule: one of at, calendar, cron, every is required"},
+		{api.Schedule{At: []string{}}, "schedule: one of at, calendar, cron, every is required"},
+		{api.Schedule{Cron: "@daily", Every: "1h"}, "schedule: cron and every are both set; keep one"},
+		{api.Schedule{Cron: "@daily", At: []string{"2026-12-24T18:00"}}, "schedule: at and cron are both set; keep one"},
+		{api.Schedule{Cron: "@daily", Every: "1h", At: []string{"2026-12-24T18:00"}}, "schedule: at, cron and every are all set; keep one"},
 		{api.Schedule{Cron: "@daily", Anchor: "2026-01-01T00:00:00Z"}, `schedule.anchor "2026-01-01T00:00:00Z": goes with every only; remove it`},
 		{nightly(func(s *api.Schedule) { s.TimeZone = "Mars/Base" }), `schedule.time_zone "Mars/Base": is not an IANA time zone; write one like Europe/Berlin`},
 

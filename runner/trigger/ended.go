@@ -21,7 +21,7 @@ func (t *Trigger) Ended(tx *store.Tx, run store.Run) error {
 	if !job.BuriedAt.IsZero() {
 		return nil
 	}
-	if job.Held, err = holdAfterFailures(tx, job, run); err != nil {
+	if job.Held, err = t.holdAfterFailures(tx, job, run); err != nil {
 		return fmt.Errorf("hold job %s: %w", job.Spec.Name, err)
 	}
 	if run.Backfill == "" {
@@ -34,8 +34,10 @@ func (t *Trigger) Ended(tx *store.Tx, run store.Run) error {
 }
 
 // holdAfterFailures holds the job where run is the last of too many failures
-// in a row, and gives the hold that is then in force.
-func holdAfterFailures(tx *store.Tx, job store.Job, run store.Run) (*api.Hold, error) {
+// in a row, and gives the hold that is then in force. What was due before, as
+// after a restart, is decided first: it is not skipped for a hold that came
+// later.
+func (t *Trigger) holdAfterFailures(tx *store.Tx, job store.Job, run store.Run) (*api.Hold, error) {
 	limit := job.Spec.HoldAfterFailures
 	if limit == nil || job.Held != nil || !failed(run.State) {
 		return job.Held, nil
@@ -48,6 +50,11 @@ func holdAfterFailures(tx *store.Tx, job store.Job, run store.Run) (*api.Hold, e
 		api.Counted(*limit, "run"), run.ID)}
 	if run.Reason != "" {
 		hold.Reason += ": " + string(run.Reason)
+	}
+	if t.watch.check(tx.Now) == nil {
+		if _, err := t.decideJob(tx, job.UID, false); err != nil { // the engine looks at its queue after each end
+			return nil, err
+		}
 	}
 	return hold, tx.Hold(job.UID, hold, byFailures)
 }

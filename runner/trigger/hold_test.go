@@ -130,3 +130,22 @@ func TestAJobIsHeldAfterFailuresInARow(t *testing.T) {
 	end(api.RunFailed, "")
 	expect(true, "three failures since the release")
 }
+
+func TestWhatWasDueBeforeAHoldForFailuresIsDecidedFirst(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:00:00Z")
+	spec := validJob("churn", every("1h"))
+	one := int64(1)
+	spec.HoldAfterFailures = &one
+	uid := r.put(spec).UID
+	r.add(time.Hour)
+	r.wakeUp()
+	r.add(3 * time.Hour) // the trigger has not looked since
+	r.moveFor(r.active(uid)[0], api.RunFailed, "")
+	r.add(time.Hour)
+	r.wakeUp()
+
+	want := []string{"run due 01T01:00", "missed outage 01T02:00", "run catch_up 01T03:00", "skipped overlap 01T04:00", "skipped held 01T05:00"}
+	if got := r.history(uid); !slices.Equal(got, want) {
+		t.Errorf("decided %q, want %q", got, want)
+	}
+}
