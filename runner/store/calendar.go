@@ -53,16 +53,12 @@ type DueJob struct {
 	Calendar *Calendar
 	Active   int // runs that have not ended
 	Waiting  int // of them: queued by schedule and never started
-	// Last is the newest decision; nil: there is none.
-	Last *api.Decision
 }
 
 const dueJob = `SELECT j.uid, j.name, j.generation, j.cursor, j.next_due_at, j.rewound, j.held, j.calendar,
 	(SELECT COUNT(*) FROM runs AS r WHERE r.uid = j.uid AND r.` + activeStates + `),
-	(SELECT COUNT(*) FROM runs AS r WHERE r.uid = j.uid AND r.state = 'queued' AND r.` + activeStates + ` AND r.slot_order = 1 AND r.started_at = 0),
-	COALESCE(d.verdict, ''), COALESCE(d.reason, ''), COALESCE(d.first, 0), COALESCE(d.last, 0), COALESCE(d.count, 0), COALESCE(d.run_id, '')
-	FROM jobs AS j LEFT JOIN decisions AS d ON d.uid = j.uid AND d.first = (SELECT MAX(first) FROM decisions WHERE decisions.uid = j.uid)
-	WHERE j.buried_at = 0 AND `
+	(SELECT COUNT(*) FROM runs AS r WHERE r.uid = j.uid AND r.state = 'queued' AND r.` + activeStates + ` AND r.slot_order = 1 AND r.started_at = 0)
+	FROM jobs AS j WHERE j.buried_at = 0 AND `
 
 const claimDue = dueJob + `j.next_due_at > 0 AND j.next_due_at <= $1 ORDER BY j.next_due_at, j.uid LIMIT $2`
 
@@ -87,19 +83,13 @@ func (t *Tx) DueJob(uid string) (DueJob, error) {
 func (t *Tx) dueJobs(query string, args ...any) ([]DueJob, error) {
 	alike := map[string]*Calendar{}
 	return list(t, func(rows *sql.Rows) (j DueJob, err error) {
-		var (
-			held, calendar sql.RawBytes
-			d              api.Decision
-		)
+		var held, calendar sql.RawBytes
 		if err := rows.Scan(&j.UID, &j.Name, &j.Generation, instant{&j.Cursor}, instant{&j.NextDueAt}, instant{&j.Rewound}, &held, &calendar,
-			&j.Active, &j.Waiting, &d.Verdict, &d.Reason, instant{&d.First}, instant{&d.Last}, &d.Count, &d.Run); err != nil {
+			&j.Active, &j.Waiting); err != nil {
 			return j, err
 		}
 		if len(held) > 0 {
 			err = json.Unmarshal(held, &j.Held)
-		}
-		if d.Count > 0 {
-			j.Last = &d
 		}
 		j.Calendar = alike[string(calendar)]
 		if j.Calendar == nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -77,48 +78,75 @@ type decisionWriter struct {
 
 func (w *decisionWriter) job(t *Tx, d Decided) error {
 	w.cursors.add(d.Job.UID, d.Job.Generation, nanos(d.Job.Cursor), nanos(d.Cursor), nanos(d.NextDueAt))
-	var stored, last *api.Decision // the newest row; stored, where it is in the database
-	if d.Job.Last != nil {
-		row := *d.Job.Last
-		stored, last = &row, &row
-	}
-	flush := func() {
-		switch {
-		case last == nil:
-		case last != stored:
-			w.rows.add(d.Job.UID, nanos(last.First), nanos(last.Last), last.Count, last.Verdict, last.Reason, last.Run)
-		case last.Count > d.Job.Last.Count:
-			w.extended.add(d.Job.UID, nanos(last.First), nanos(last.Last), last.Count)
-		}
+	row, err := rowBefore(t, d)
+	if err != nil {
+		return err
 	}
 	for _, v := range d.Decisions {
-		switch {
-		case v.Origin == "":
-		case !d.Job.Rewound.IsZero(): // an earlier run of the occurrence may have been skipped
-			run, err := t.InsertRun(Run{Shared: v.Shared, Run: api.Run{
-				JobUID: d.Job.UID, Job: d.Job.Name, Generation: d.Job.Generation, Occurrence: v.First, Origin: v.Origin,
-			}}, "", bySchedule)
-			if err != nil {
+		if v.Origin != "" {
+			if v.Run, err = w.run(t, d.Job, v); err != nil {
 				return err
 			}
-			v.Run = run.ID
-		default:
-			v.Run = w.ids + runID()[4:]
-			w.runs.add(v.Run, d.Job.UID, d.Job.Name, d.Job.Generation, nanos(v.First), v.Origin, 1, bySchedule, api.RunQueued, slotOrder(v.Origin), number(v.Shared), w.now)
 		}
 		if v.Verdict != api.VerdictRun {
 			w.counts.add(d.Job.UID, v.Verdict, v.Reason, v.Count)
 		}
-		if last != nil && v.Run == "" && last.Run == "" && last.Verdict == v.Verdict && last.Reason == v.Reason {
-			last.Last, last.Count = v.Last, last.Count+v.Count
+		if row.takes(v.Decision) {
+			row.Last, row.Count = v.Last, row.Count+v.Count
 			continue
 		}
-		flush()
-		row := v.Decision
-		last = &row
+		w.keep(d.Job.UID, row)
+		row = foldedRow{Decision: v.Decision}
 	}
-	flush()
+	w.keep(d.Job.UID, row)
 	return nil
+}
+
+// run queues the run that a verdict asks for, and gives its id.
+func (w *decisionWriter) run(t *Tx, job DueJob, v Verdict) (id string, err error) {
+	if !job.Rewound.IsZero() { // an earlier run of the occurrence may have been skipped
+		run, err := t.InsertRun(Run{Shared: v.Shared, Run: api.Run{
+			JobUID: job.UID, Job: job.Name, Generation: job.Generation, Occurrence: v.First, Origin: v.Origin,
+		}}, "", bySchedule)
+		return run.ID, err
+	}
+	id = w.ids + runID()[4:]
+	w.runs.add(id, job.UID, job.Name, job.Generation, nanos(v.First), v.Origin, 1, bySchedule, api.RunQueued, slotOrder(v.Origin), number(v.Shared), w.now)
+	return id, nil
+}
+
+// foldedRow is a row that further decisions may extend.
+type foldedRow struct {
+	api.Decision
+	stored int64 // its count in the database; 0: it is not there
+}
+
+// rowBefore is the newest row of a job, where what was decided now may extend
+// it. A run never does, so that a wave of them reads nothing.
+func rowBefore(t *Tx, d Decided) (foldedRow, error) {
+	if len(d.Decisions) == 0 || d.Decisions[0].Origin != "" || d.Decisions[0].Run != "" {
+		return foldedRow{}, nil
+	}
+	last, err := first(t, scanDecision, lastDecision, d.Job.UID)
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	return foldedRow{last, last.Count}, err
+}
+
+// takes tells whether a decision says the same as the row.
+func (r foldedRow) takes(d api.Decision) bool {
+	return r.Count > 0 && d.Run == "" && r.Run == "" && r.Verdict == d.Verdict && r.Reason == d.Reason
+}
+
+func (w *decisionWriter) keep(uid string, r foldedRow) {
+	switch {
+	case r.Count == r.stored: // as it is in the database, or none
+	case r.stored == 0:
+		w.rows.add(uid, nanos(r.First), nanos(r.Last), r.Count, r.Verdict, r.Reason, r.Run)
+	default:
+		w.extended.add(uid, nanos(r.First), nanos(r.Last), r.Count)
+	}
 }
 
 const insertRuns = `INSERT INTO runs (id, uid, job, generation, occurrence, origin, sequence, actor, state, slot_order, shared, created_at) {rows}`

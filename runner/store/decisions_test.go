@@ -73,8 +73,7 @@ func TestDueJobsComeWithAllThatDecidingNeeds(t *testing.T) {
 	calendar := spec.WithDefaults()
 	want := []DueJob{
 		{UID: early.UID, Name: "early", Generation: 1, Cursor: begin, NextDueAt: hour(1), Active: 4, Waiting: 1},
-		{UID: late.UID, Name: "late", Generation: 1, Cursor: hour(1), NextDueAt: hour(2),
-			Last: &api.Decision{Verdict: api.VerdictSkipped, Reason: api.DecidedPaused, First: hour(1), Last: hour(1), Count: 1}},
+		{UID: late.UID, Name: "late", Generation: 1, Cursor: hour(1), NextDueAt: hour(2)},
 	}
 	for i := range want {
 		want[i].Calendar = &Calendar{Schedule: calendar.Schedule, CatchUp: *calendar.CatchUp, Overlap: api.OverlapQueueAll, MaxQueued: api.DefaultMaxQueued}
