@@ -123,7 +123,7 @@ func cpuTime(b *testing.B) time.Duration {
 func BenchmarkPick(b *testing.B) {
 	s, _ := open(b)
 	do(b, s, func(tx *Tx) error {
-		w := decisionWriter{ids: "rrun"}
+		w := newDecisionWriter(begin)
 		for i := range 101_000 {
 			job := Decided{Job: DueJob{UID: fmt.Sprint("waiting-", i), Name: "waiting"}}
 			at := verdict(api.VerdictRun, api.DecidedDue, 1)

@@ -9,7 +9,9 @@ var bulkSizes = [...]int{200, 20, 1}
 
 // bulk is rows of values that one kind of statement writes.
 type bulk struct {
-	columns int
+	// row is what stands for one, where not all its values are bound.
+	row     string
+	columns int // that are bound
 	values  []any
 }
 
@@ -40,6 +42,9 @@ func (b *bulk) write(t *Tx, statement string) error {
 // expand puts in the rows. Binds have no numbers here: SQLite would look each
 // up by its name, among all of them.
 func (b *bulk) expand(statement string, rows int) string {
-	row := "(" + strings.Repeat("?, ", b.columns-1) + "?)"
+	row := b.row
+	if row == "" {
+		row = "(" + strings.Repeat("?, ", b.columns-1) + "?)"
+	}
 	return strings.Replace(statement, "{rows}", "VALUES "+strings.Repeat(row+", ", rows-1)+row, 1)
 }

@@ -50,7 +50,7 @@ type Decided struct {
 // generations that the jobs were claimed with; where one has moved on, nothing
 // is written and the error is ErrFenced.
 func (t *Tx) RecordDecisions(decided []Decided) error {
-	w := decisionWriter{now: nanos(t.Now), ids: runID()[:4]}
+	w := newDecisionWriter(t.Now)
 	for _, d := range decided {
 		if err := w.job(t, d); err != nil {
 			return err
@@ -74,6 +74,10 @@ type decisionWriter struct {
 	extended bulk
 	rows     bulk
 	counts   bulk
+}
+
+func newDecisionWriter(now time.Time) *decisionWriter {
+	return &decisionWriter{now: nanos(now), ids: runID()[:4], runs: bulk{row: "(?, ?, ?, ?, ?, ?, 1, '" + bySchedule + "', 'queued', ?, ?, ?)"}}
 }
 
 func (w *decisionWriter) job(t *Tx, d Decided) error {
@@ -111,7 +115,7 @@ func (w *decisionWriter) run(t *Tx, job DueJob, v Verdict) (id string, err error
 		return run.ID, err
 	}
 	id = w.ids + runID()[4:]
-	w.runs.add(id, job.UID, job.Name, job.Generation, nanos(v.First), v.Origin, 1, bySchedule, api.RunQueued, slotOrder(v.Origin), number(v.Shared), w.now)
+	w.runs.add(id, job.UID, job.Name, job.Generation, nanos(v.First), v.Origin, slotOrder(v.Origin), number(v.Shared), w.now)
 	return id, nil
 }
 
@@ -149,6 +153,8 @@ func (w *decisionWriter) keep(uid string, r foldedRow) {
 	}
 }
 
+// An occurrence is decided once, so its run is the first of its origin; the
+// unique key holds that.
 const insertRuns = `INSERT INTO runs (id, uid, job, generation, occurrence, origin, sequence, actor, state, slot_order, shared, created_at) {rows}`
 
 func (w *decisionWriter) write(t *Tx) error {
