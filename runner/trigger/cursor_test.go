@@ -112,3 +112,33 @@ func TestWhatACursorIsNotSetTo(t *testing.T) {
 		t.Errorf("the cursor is %s", after.Cursor)
 	}
 }
+
+// Only what a cursor was set back over may have run under the wrong clock. A
+// manual run that names a later occurrence does not stand in for it.
+func TestARunAfterTheOldCursorTakesNoOccurrencesPlace(t *testing.T) {
+	r := newRoom(t, "2026-01-01T00:30:00Z")
+	spec := validJob("churn", every("1h"))
+	spec.CatchUp = &api.CatchUp{Mode: api.CatchUpNone}
+	uid := r.put(spec).UID
+	r.set(instant("2026-01-01T05:00:00Z")) // wrong: it is 02:10
+	r.wakeUp()
+	r.finish(uid)
+	r.set(instant("2026-01-01T02:10:00Z"))
+	r.setCursor("churn", "now")
+	r.set(instant("2026-01-01T07:02:00Z"))
+	manual, _, err := r.Run(t.Context(), "churn", api.Trigger{Occurrence: instant("2026-01-01T07:00:00Z")}, "", "cli:ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.finish(uid)
+
+	r.wakeUp()
+
+	want := []string{"missed outage 01T01:00-01T04:00 x4", "run due 01T05:00", "missed outage 01T06:00", "run due 01T07:00"}
+	if got := r.history(uid); !slices.Equal(got, want) {
+		t.Errorf("decided %q, want %q", got, want)
+	}
+	if decisions := r.decisions(uid); decisions[len(decisions)-1].Run == manual.ID || len(r.active(uid)) != 1 {
+		t.Errorf("07:00 is left to the manual run %s: %+v", manual.ID, decisions)
+	}
+}

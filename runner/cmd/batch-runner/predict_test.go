@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,6 +33,10 @@ func TestPredictTellsItsEndByExitCodeAndText(t *testing.T) {
 			s := b.expect(c.code, "predict", "-f", b.write(job), "--data-dir", filepath.Join(b.dir, "data"))
 			contains(t, s.out, c.want)
 			contains(t, s.err, "started")
+			// How soon it is asked for the first time decides which state is shown.
+			if !regexp.MustCompile(`(?m)^  (queued|planning|provisioning|running)`).MatchString(s.err) {
+				t.Errorf("no progress is shown:\n%s", s.err)
+			}
 			if c.code != exitFailed {
 				contains(t, s.out, "output: "+filepath.Join(b.dir, "out", "iris"))
 			}
