@@ -13,7 +13,7 @@ import (
 )
 
 // bodies are the documents that people and programs send.
-var bodies = []any{Job{}, PutJob{}, Trigger{}, Accept{}}
+var bodies = []any{Job{}, PutJob{}, Trigger{}, Accept{}, RetryRun{}}
 
 // nested wraps a value so that it stands at a JSON pointer.
 func nested(pointer string, value any) []byte {
@@ -158,9 +158,9 @@ func TestDecodeNamesTheValueThatIsWrong(t *testing.T) {
 func TestDecodeReportsAllFindingsAtOnce(t *testing.T) {
 	_, err := decode([]byte(`{"nme": 1, "paused": "no", "input": {"uri": "x"}}`), Job{})
 	want := `document is not valid
-  nme is unknown; the document takes catch_up, hold_after_failures, input, keep_withheld, labels, max_failed, max_queued, mini_batch, name, output, overlap, parallelism, paused, predict, retry, schedule
+  nme is unknown; the document takes accept_incomplete, catch_up, dead_letters, hold_after_failures, input, keep_withheld, labels, max_failed, max_queued, mini_batch, name, output, overlap, parallelism, paused, predict, retry, schedule
   paused is the string "no"; true or false is wanted
-  input.uri is unknown; input takes files, key, on_empty`
+  input.uri is unknown; input takes files, key, mode, on_empty, state`
 	if err == nil || err.Error() != want {
 		t.Errorf("%v\nwant\n%s", err, want)
 	}

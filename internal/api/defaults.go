@@ -26,6 +26,17 @@ const (
 	DefaultRepeated       = RepeatedAuto
 	DefaultOnly           = OnlyMissing
 	DefaultOrder          = OldestFirst
+	DefaultMode           = ModeFull
+	DefaultMinAge         = Duration("1m")
+	DefaultTimeout        = Duration("6h")
+	DefaultRequests       = RequestsAdaptive
+	DefaultOnModelChange  = ModelChangeFail
+	DefaultReplicas       = 1
+	DefaultPublish        = PublishOnComplete
+	DefaultMaxRunAttempts = 2
+	DefaultMaxCarries     = 3
+	DefaultDeadInput      = DeadInputFull
+	DefaultDeadKeepFor    = Duration("90d")
 )
 
 // DefaultBackoff is the wait before the 2nd, 3rd and 4th attempt of a
@@ -47,7 +58,27 @@ const (
 	AsMatrix  = "matrix"
 	AsColumns = "columns"
 
-	PolicyPartial = "partial"
+	PolicyPartial   = "partial"    // what is predicted stays, what failed can be resumed
+	PolicyComplete  = "complete"   // all or nothing, from one run attempt
+	PolicyNextBatch = "next_batch" // one attempt, what failed is carried to the next run
+
+	ModeFull     = "full"
+	ModeNewFiles = "new_files"
+
+	StateReset = "reset"
+	StateKeep  = "keep"
+
+	RequestsAdaptive = "adaptive"
+	RequestsFixed    = "fixed"
+
+	ModelChangeFail     = "fail"
+	ModelChangeContinue = "continue"
+
+	PublishOnComplete  = "on_complete"
+	PublishProgressive = "progressive"
+
+	DeadInputFull    = "full"
+	DeadInputKeyOnly = "key_only"
 
 	CatchUpLatest = "latest"
 	CatchUpAll    = "all"
@@ -83,8 +114,14 @@ const (
 func (j Job) WithDefaults() Job {
 	setDefault(&j.Paused, false)
 	setDefault(&j.Parallelism, DefaultParallelism)
-	setString(&j.MaxFailed, DefaultMaxFailed)
 	setString(&j.KeepWithheld, DefaultKeepWithheld)
+	setDefault(&j.AcceptIncomplete, false)
+	dead := DeadLetters{Input: DefaultDeadInput}
+	if j.DeadLetters != nil {
+		dead = *j.DeadLetters
+	}
+	setString(&dead.KeepFor, DefaultDeadKeepFor)
+	j.DeadLetters = &dead
 	if j.Schedule != nil {
 		s := *j.Schedule
 		setString(&s.TimeZone, DefaultTimeZone)
@@ -119,10 +156,16 @@ func (j Job) WithDefaults() Job {
 			setDefault(&j.MaxQueued, DefaultMaxQueued)
 		}
 	}
-	setString(&j.Input.OnEmpty, DefaultOnEmpty)
+	setString(&j.Input.Mode, DefaultMode)
+	if !j.Input.Incremental() {
+		setString(&j.Input.OnEmpty, DefaultOnEmpty)
+	}
 	if j.Input.Files != nil {
 		f := *j.Input.Files
 		setString(&f.Format, formatByExtension(f.URI))
+		if j.Input.Incremental() && f.DoneMarker == "" {
+			setString(&f.MinAge, DefaultMinAge)
+		}
 		j.Input.Files = &f
 	}
 	m := MiniBatchSpec{}
@@ -130,14 +173,18 @@ func (j Job) WithDefaults() Job {
 		m = *j.MiniBatch
 	}
 	setDefault(&m.Rows, DefaultRows)
+	setString(&m.Timeout, DefaultTimeout)
 	j.MiniBatch = &m
 
 	setString(&j.Predict.Features.As, DefaultAs)
 	setDefault(&j.Predict.RowsPerRequest, DefaultRowsPerRequest)
 	setString(&j.Predict.RequestTimeout, DefaultRequestTimeout)
+	setString(&j.Predict.Requests, DefaultRequests)
+	setString(&j.Predict.OnModelChange, DefaultOnModelChange)
 	if j.Predict.Server != nil {
 		s := *j.Predict.Server
 		setString(&s.StartTimeout, DefaultStartTimeout)
+		setDefault(&s.Replicas, DefaultReplicas)
 		j.Predict.Server = &s
 	}
 	if j.Output.Files != nil {
@@ -148,16 +195,34 @@ func (j Job) WithDefaults() Job {
 	if j.Output.Keep == nil {
 		j.Output.Keep = slices.Clone(j.Input.Key)
 	}
+	setString(&j.Output.Publish, DefaultPublish)
 	r := Retry{Policy: DefaultPolicy}
 	if j.Retry != nil {
 		r = *j.Retry
 	}
-	setDefault(&r.Attempts, DefaultAttempts)
+	attempts, maxFailed := int64(DefaultAttempts), DefaultMaxFailed
+	switch r.Policy {
+	case PolicyNextBatch:
+		attempts = 1
+	case PolicyComplete:
+		maxFailed = "0"
+		setDefault(&r.MaxRunAttempts, DefaultMaxRunAttempts)
+	}
+	if carries(r.Policy, j.Input) {
+		setDefault(&r.MaxCarries, DefaultMaxCarries)
+	}
+	setDefault(&r.Attempts, attempts)
+	setString(&j.MaxFailed, maxFailed)
 	if r.Backoff == nil {
 		r.Backoff = DefaultBackoff()
 	}
 	j.Retry = &r
 	return j
+}
+
+// carries tells whether runs may owe records to later ones.
+func carries(policy string, in Input) bool {
+	return policy == PolicyNextBatch || in.Incremental() && policy != PolicyComplete
 }
 
 func setDefault[T any](field **T, value T) {

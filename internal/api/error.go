@@ -57,7 +57,7 @@ func (e *Error) Error() string {
 
 // continues matches messages that go on where a path ends, with its value or a
 // verb; the others are sentences of their own and follow a colon.
-var continues = regexp.MustCompile(`^("|-?[0-9]|is |are |goes |names |cannot |was |bounds |never )`)
+var continues = regexp.MustCompile(`^("|-?[0-9]|is |are |goes |has |names |cannot |was |bounds |never )`)
 
 // Located says where a message is about: "schedule.cron "0 25 * * *": …",
 // "schedule: cron and every are both set; keep one".

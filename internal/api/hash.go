@@ -20,7 +20,10 @@ func (j Job) Hash() string {
 // which mini-batches, sent and published how.
 func (j Job) PlanSpecHash() string {
 	j = j.canonical()
-	return hash([]any{j.Input, j.MiniBatch, j.Predict.Features, j.Predict.Outputs, j.Output, j.Retry.Policy})
+	input, output := j.Input, j.Output
+	input.State = ""
+	output.KeepRuns, output.KeepFor = nil, ""
+	return hash([]any{input, j.MiniBatch.Rows, j.Predict.Features, j.Predict.Outputs, output, j.Retry.Policy})
 }
 
 // ExecSpecHash covers what may change between the attempts of one plan: the
@@ -28,23 +31,51 @@ func (j Job) PlanSpecHash() string {
 func (j Job) ExecSpecHash() string {
 	j = j.canonical()
 	return hash([]any{
-		j.Predict.Protocol, j.Predict.Model, j.Predict.RowsPerRequest, j.Predict.RequestTimeout,
-		j.Predict.Server, j.Predict.Endpoint, j.Retry.Attempts, j.Retry.Backoff, j.Parallelism, j.MaxFailed, j.KeepWithheld,
+		j.Predict.Protocol, j.Predict.Model, j.Predict.RowsPerRequest, j.Predict.Requests, j.Predict.RequestTimeout,
+		j.Predict.PermanentStatuses, j.Predict.TransientStatuses, j.Predict.Golden, j.Predict.OnModelChange,
+		j.Predict.Server, j.Predict.Endpoint, j.MiniBatch.Timeout, j.Retry.Attempts, j.Retry.Backoff, j.Retry.MaxRunAttempts, j.Retry.MaxCarries,
+		j.Parallelism, j.MaxFailed, j.KeepWithheld, j.DeadLetters,
 	})
 }
 
+// InputIdentity names the input that the memory of an incremental mode is
+// about; an edit that changes it must say what becomes of the memory. It is
+// empty in mode "full".
+func (j Job) InputIdentity() string {
+	if !j.Input.Incremental() || j.Input.Files == nil {
+		return ""
+	}
+	return hash([]any{j.Input.Mode, Path(j.Input.Files.URI)})
+}
+
 // WithPlanOf is the job that a later attempt of a plan runs: what is frozen
-// comes from planned, everything else from the receiver, the current job.
+// comes from planned, everything else from the receiver, the current job. The
+// policy that was planned rules over the current settings that contradict it.
 func (j Job) WithPlanOf(planned Job) Job {
-	current := j.WithDefaults()
 	planned = planned.WithDefaults()
-	frozen := current
-	frozen.Input, frozen.MiniBatch, frozen.Output = planned.Input, planned.MiniBatch, planned.Output
-	frozen.Predict.Features, frozen.Predict.Outputs = planned.Predict.Features, planned.Predict.Outputs
-	retry := *current.Retry
+	keepRuns, keepFor := j.Output.KeepRuns, j.Output.KeepFor
+	j.Input, j.Output = planned.Input, planned.Output
+	j.Output.KeepRuns, j.Output.KeepFor = keepRuns, keepFor
+	mini := MiniBatchSpec{}
+	if j.MiniBatch != nil {
+		mini = *j.MiniBatch
+	}
+	mini.Rows = planned.MiniBatch.Rows
+	j.MiniBatch = &mini
+	j.Predict.Features, j.Predict.Outputs = planned.Predict.Features, planned.Predict.Outputs
+	retry := Retry{}
+	if j.Retry != nil {
+		retry = *j.Retry
+	}
 	retry.Policy = planned.Retry.Policy
-	frozen.Retry = &retry
-	return frozen
+	switch retry.Policy {
+	case PolicyNextBatch:
+		retry.Attempts = nil
+	case PolicyComplete:
+		j.MaxFailed = ""
+	}
+	j.Retry = &retry
+	return j.WithDefaults()
 }
 
 func (j Job) canonical() Job {
@@ -56,6 +87,20 @@ func (j Job) canonical() Job {
 		j.Output.Keep = nil
 	}
 	j.KeepWithheld = j.KeepWithheld.canonical()
+	dead := *j.DeadLetters
+	dead.KeepFor = dead.KeepFor.canonical()
+	j.DeadLetters = &dead
+	j.Output.KeepFor = j.Output.KeepFor.canonical()
+	mini := *j.MiniBatch
+	mini.Timeout = mini.Timeout.canonical()
+	j.MiniBatch = &mini
+	if j.Input.Files != nil {
+		f := *j.Input.Files
+		f.MinAge = f.MinAge.canonical()
+		j.Input.Files = &f
+	}
+	j.Predict.Golden = absent(j.Predict.Golden)
+	j.Predict.PermanentStatuses, j.Predict.TransientStatuses = sortedStatuses(j.Predict.PermanentStatuses), sortedStatuses(j.Predict.TransientStatuses)
 	j.Predict.RequestTimeout = j.Predict.RequestTimeout.canonical()
 	j.Labels = absent(j.Labels)
 	j.Predict.Outputs = absent(j.Predict.Outputs)
@@ -86,6 +131,14 @@ func (j Job) canonical() Job {
 	}
 	j.Retry = &retry
 	return j
+}
+
+// sortedStatuses is a list in which order and an empty list say nothing.
+func sortedStatuses(statuses []int64) []int64 {
+	if len(statuses) == 0 {
+		return nil
+	}
+	return slices.Sorted(slices.Values(statuses))
 }
 
 // absent is m, or nil where m is empty: both say the same.

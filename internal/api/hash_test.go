@@ -18,6 +18,10 @@ func TestTwoSpellingsOfOneJobHashAlike(t *testing.T) {
 		"request timeout": func(j *Job) { j.Predict.RequestTimeout = "5000ms" },
 		"start timeout":   func(j *Job) { j.Predict.Server.StartTimeout = "60s" },
 		"backoff":         func(j *Job) { j.Retry.Backoff[1] = "60s" },
+		"min age":         func(j *Job) { j.Input.Files.MinAge = "300s" },
+		"timeout":         func(j *Job) { j.MiniBatch.Timeout = "60m" },
+		"kept":            func(j *Job) { j.Output.KeepFor = "720h" },
+		"dead letters":    func(j *Job) { j.DeadLetters.KeepFor = "336h" },
 	} {
 		job := fullJob()
 		respell(&job)
@@ -35,18 +39,37 @@ func TestTwoSpellingsOfOneJobHashAlike(t *testing.T) {
 			t.Errorf("schedule %s: defaults written out have another hash", name)
 		}
 	}
+	for _, policy := range []string{PolicyPartial, PolicyComplete, PolicyNextBatch} {
+		for _, mode := range []string{ModeFull, ModeNewFiles} {
+			job := minimalJob()
+			job.Retry, job.Input.Mode = &Retry{Policy: policy}, mode
+			if job.WithDefaults().Hash() != job.Hash() {
+				t.Errorf("%s, %s: defaults written out have another hash", policy, mode)
+			}
+		}
+	}
 	hash = minimalJob().Hash()
 	for name, respell := range map[string]func(*Job){
 		"labels":  func(j *Job) { j.Labels = map[string]string{} },
 		"outputs": func(j *Job) { j.Predict.Outputs = map[string]string{} },
 		"key":     func(j *Job) { j.Input.Key = []string{} },
 		"keep":    func(j *Job) { j.Output.Keep = []string{} },
+		"golden":  func(j *Job) { j.Predict.Golden = map[string]string{} },
+		"statuses": func(j *Job) {
+			j.Predict.PermanentStatuses, j.Predict.TransientStatuses = []int64{}, []int64{}
+		},
 	} {
 		job := minimalJob()
 		respell(&job)
 		if job.Hash() != hash {
 			t.Errorf("%s: empty and absent say the same, but hash differently", name)
 		}
+	}
+
+	ordered, other := minimalJob(), minimalJob()
+	ordered.Predict.PermanentStatuses, other.Predict.PermanentStatuses = []int64{409, 410}, []int64{410, 409}
+	if ordered.Hash() != other.Hash() {
+		t.Error("the order of statuses says nothing, but they hash differently")
 	}
 
 	bare, empty := fullJob(), fullJob()
@@ -65,15 +88,18 @@ func TestKeepingNothingIsNotKeepingTheKey(t *testing.T) {
 	}
 }
 
-// planned are the parts of a job that are frozen with its plan; label, name and
-// all that says when a run begins have no say in how it goes.
+// partOf tells which part of a job a value belongs to: what is frozen with its
+// plan, or what may change between the attempts at it. Labels, name, all that
+// says when a run begins and what becomes of it afterwards have no say in how
+// it goes.
 func partOf(pointer string) (plan, exec bool) {
-	for _, prefix := range []string{"/name", "/labels", "/paused", "/schedule", "/catch_up", "/overlap", "/max_queued", "/hold_after_failures"} {
+	for _, prefix := range []string{"/name", "/labels", "/paused", "/schedule", "/catch_up", "/overlap", "/max_queued", "/hold_after_failures",
+		"/accept_incomplete", "/input/state", "/output/keep_runs", "/output/keep_for"} {
 		if strings.HasPrefix(pointer, prefix) {
 			return false, false
 		}
 	}
-	for _, prefix := range []string{"/input", "/mini_batch", "/predict/features", "/predict/outputs", "/output", "/retry/policy"} {
+	for _, prefix := range []string{"/input", "/mini_batch/rows", "/predict/features", "/predict/outputs", "/output", "/retry/policy"} {
 		if strings.HasPrefix(pointer, prefix) {
 			return true, false
 		}
@@ -140,6 +166,53 @@ func TestALaterAttemptTakesThePlanAsPlannedAndTheRestAsItIsNow(t *testing.T) {
 	}
 	if !reflect.DeepEqual(current, currentBefore) || !reflect.DeepEqual(planned, plannedBefore) {
 		t.Error("the jobs it was made of were changed")
+	}
+}
+
+func TestALaterAttemptKeepsThePlannedPolicy(t *testing.T) {
+	of := func(policy string) Job {
+		job := minimalJob()
+		job.Retry = &Retry{Policy: policy}
+		return job
+	}
+	partial := of(PolicyPartial)
+	partial.Retry.Attempts, partial.MaxFailed = new(int64(7)), "5%"
+
+	if got := partial.WithPlanOf(of(PolicyComplete)); got.Retry.Policy != PolicyComplete || *got.Retry.MaxRunAttempts != 2 || *got.Retry.Attempts != 7 || got.MaxFailed != "0" {
+		t.Errorf("all or nothing became %+v, max_failed %s", got.Retry, got.MaxFailed)
+	}
+	if got := partial.WithPlanOf(of(PolicyNextBatch)); got.Retry.Policy != PolicyNextBatch || *got.Retry.MaxCarries != 3 || *got.Retry.Attempts != 1 {
+		t.Errorf("one attempt became %+v", got.Retry)
+	}
+	if got := of(PolicyComplete).WithPlanOf(partial); got.Retry.Policy != PolicyPartial || *got.Retry.Attempts != 4 || got.MaxFailed != "1%" {
+		t.Errorf("partial became %+v, max_failed %s", got.Retry, got.MaxFailed)
+	}
+}
+
+func TestWhatTheMemoryOfAnInputIsAbout(t *testing.T) {
+	job := minimalJob()
+	if got := job.InputIdentity(); got != "" {
+		t.Errorf("mode full remembers %q", got)
+	}
+	job.Input.Mode = ModeNewFiles
+	identity := job.InputIdentity()
+	for name, change := range map[string]func(*Job){
+		"spelling":    func(j *Job) { j.Input.Files.URI = "file:///in/iris.csv" },
+		"key":         func(j *Job) { j.Input.Key = []string{"id"} },
+		"min_age":     func(j *Job) { j.Input.Files.MinAge = "5m" },
+		"done_marker": func(j *Job) { j.Input.Files.DoneMarker = "*.done" },
+		"state":       func(j *Job) { j.Input.State = StateReset },
+		"name":        func(j *Job) { j.Name = "lily" },
+	} {
+		other := clone(t, job)
+		change(&other)
+		if other.InputIdentity() != identity {
+			t.Errorf("%s makes it another input", name)
+		}
+	}
+	job.Input.Files.URI = "/in/lily.csv"
+	if job.InputIdentity() == identity {
+		t.Error("another uri is the same input")
 	}
 }
 

@@ -42,6 +42,11 @@ type Job struct {
 	MaxFailed string `json:"max_failed,omitzero"`
 	// KeepWithheld is how long the staged results of a withheld run are kept.
 	KeepWithheld Duration `json:"keep_withheld,omitzero"`
+	// AcceptIncomplete has a job whose last run ended incomplete count as
+	// healthy.
+	AcceptIncomplete *bool `json:"accept_incomplete,omitzero"`
+	// DeadLetters says what is kept of records given up because of their data.
+	DeadLetters *DeadLetters `json:"dead_letters,omitzero"`
 }
 
 // Schedule is a rule for due times: exactly one of Cron, Every, Calendar and
@@ -98,20 +103,38 @@ type Input struct {
 	Files *InputFiles `json:"files,omitzero"`
 	// Key names the column(s) that identify a record for people.
 	Key []string `json:"key,omitzero"`
-	// OnEmpty says what a run does when its files hold no record:
-	// "fail", "skip" or "succeed".
+	// OnEmpty says what a run in mode "full" does when its files hold no
+	// record: "fail", "skip" or "succeed".
 	OnEmpty string `json:"on_empty,omitzero"`
+	// Mode says what a run takes of the files that match: "full", all of them,
+	// or "new_files", those that no run has taken yet.
+	Mode string `json:"mode,omitzero"`
+	// State says what becomes of the memory of an incremental mode when an
+	// edit changes which input it is about: "reset" or "keep".
+	State string `json:"state,omitzero"`
 }
+
+// Incremental tells whether runs remember what earlier ones have taken.
+func (in Input) Incremental() bool { return in.Mode == ModeNewFiles }
 
 // InputFiles are local files, chosen by a glob with placeholders.
 type InputFiles struct {
 	URI    string `json:"uri"`             // absolute path or file:///…, may hold globs and placeholders
 	Format string `json:"format,omitzero"` // "csv" or "jsonl"; by extension where absent
+
+	// MinAge is how long a new file must have been left alone to be taken; with
+	// mode "new_files" only.
+	MinAge Duration `json:"min_age,omitzero"`
+	// DoneMarker names a file beside a new file that says it is complete, where
+	// "*" stands for the new file's name: "*.done", "_SUCCESS". With mode
+	// "new_files" only.
+	DoneMarker string `json:"done_marker,omitzero"`
 }
 
 // MiniBatchSpec says how the input is cut into mini-batches.
 type MiniBatchSpec struct {
-	Rows *int64 `json:"rows,omitzero"` // records per mini-batch; the last of each file may hold fewer
+	Rows    *int64   `json:"rows,omitzero"`    // records per mini-batch; the last of each file may hold fewer
+	Timeout Duration `json:"timeout,omitzero"` // of one attempt at a mini-batch
 }
 
 // Predict says which prediction server answers, and how to talk to it.
@@ -121,9 +144,23 @@ type Predict struct {
 	Features       Features          `json:"features"`
 	Outputs        map[string]string `json:"outputs,omitzero"` // result column → output name with optional index, "predict_proba[1]"
 	RowsPerRequest *int64            `json:"rows_per_request,omitzero"`
-	RequestTimeout Duration          `json:"request_timeout,omitzero"`
-	Server         *Server           `json:"server,omitzero"`   // launched for the run, stopped with it
-	Endpoint       *Endpoint         `json:"endpoint,omitzero"` // somebody else's, already running
+	// Requests is "adaptive": a server that finds requests too large gets
+	// smaller ones, or "fixed": their size never changes.
+	Requests       string   `json:"requests,omitzero"`
+	RequestTimeout Duration `json:"request_timeout,omitzero"` // of one try
+	// PermanentStatuses are HTTP statuses by which this server refuses records
+	// (class data), TransientStatuses those that pass (class transient),
+	// whatever they mean elsewhere.
+	PermanentStatuses []int64 `json:"permanent_statuses,omitzero"`
+	TransientStatuses []int64 `json:"transient_statuses,omitzero"`
+	// Golden is a record that the model is known to answer, feature column →
+	// cell: the warm-up, and the control before any record has succeeded.
+	Golden map[string]string `json:"golden,omitzero"`
+	// OnModelChange says what a run does when a later launch serves another
+	// model than its first: "fail" or "continue".
+	OnModelChange string    `json:"on_model_change,omitzero"`
+	Server        *Server   `json:"server,omitzero"`   // launched for the run, stopped with it
+	Endpoint      *Endpoint `json:"endpoint,omitzero"` // somebody else's, already running
 }
 
 // Model names the model on the prediction server.
@@ -147,6 +184,13 @@ type Server struct {
 	Env          map[string]string    `json:"env,omitzero"`
 	SecretEnv    map[string]SecretRef `json:"secret_env,omitzero"`
 	StartTimeout Duration             `json:"start_timeout,omitzero"`
+	// Replicas is the number of servers that are launched side by side.
+	Replicas *int64 `json:"replicas,omitzero"`
+	// ModelFiles are absolute paths or globs whose content belongs to the
+	// model's fingerprint.
+	ModelFiles []string `json:"model_files,omitzero"`
+	// PricePerHour is what an hour of one server costs: "0.35", "0.35 EUR".
+	PricePerHour string `json:"price_per_hour,omitzero"`
 }
 
 // Endpoint is a prediction server that is already running.
@@ -168,6 +212,14 @@ type Output struct {
 	// Keep names the input columns copied before the results; absent keeps
 	// the key.
 	Keep []string `json:"keep,omitzero"`
+	// Publish is "on_complete": readers see nothing before the run has ended, or
+	// "progressive": each mini-batch as soon as it is predicted.
+	Publish string `json:"publish,omitzero"`
+	// KeepRuns is the number of newest published occurrences that are kept,
+	// KeepFor the age at which one is removed. Absent: forever. Where both are
+	// set, what either keeps stays.
+	KeepRuns *int64   `json:"keep_runs,omitzero"`
+	KeepFor  Duration `json:"keep_for,omitzero"`
 }
 
 // OutputFiles is one local folder per occurrence.
@@ -178,9 +230,20 @@ type OutputFiles struct {
 
 // Retry is the policy for records that could not be predicted.
 type Retry struct {
-	Policy   string     `json:"policy"`            // "partial"
-	Attempts *int64     `json:"attempts,omitzero"` // attempts of one mini-batch
+	Policy   string     `json:"policy"`            // "partial", "complete" or "next_batch"
+	Attempts *int64     `json:"attempts,omitzero"` // attempts of one mini-batch; with "next_batch" one
 	Backoff  []Duration `json:"backoff,omitzero"`  // wait before the 2nd, 3rd, … attempt; the last repeats
+	// MaxRunAttempts is how often "complete" predicts the whole plan.
+	MaxRunAttempts *int64 `json:"max_run_attempts,omitzero"`
+	// MaxCarries is how many runs may send a record that is carried from run to
+	// run before it becomes a dead letter.
+	MaxCarries *int64 `json:"max_carries,omitzero"`
+}
+
+// DeadLetters says what is kept of records given up because of their data.
+type DeadLetters struct {
+	Input   string   `json:"input"`             // "full", or "key_only" where records must not be copied
+	KeepFor Duration `json:"keep_for,omitzero"` // in the runner; those beside the output stay with it
 }
 
 // ClientSettings are the settings of a batch_prediction_job that only the

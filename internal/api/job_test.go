@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,24 +38,36 @@ func fullJob() Job {
 		},
 		CatchUp: &CatchUp{Mode: CatchUpAll, Window: "7d", MaxRuns: new(int64(5))},
 		Overlap: OverlapQueueAll, MaxQueued: new(int64(7)), HoldAfterFailures: new(int64(3)),
-		Input:       Input{Files: &InputFiles{URI: "/in/*.csv", Format: FormatJSONL}, Key: []string{"id"}, OnEmpty: OnEmptySkip},
-		MiniBatch:   &MiniBatchSpec{Rows: new(int64(20))},
+		Input: Input{
+			Files: &InputFiles{URI: "/in/*.csv", Format: FormatJSONL, MinAge: "5m", DoneMarker: "*.done"},
+			Key:   []string{"id"}, OnEmpty: OnEmptySkip, Mode: ModeNewFiles, State: StateKeep,
+		},
+		MiniBatch:   &MiniBatchSpec{Rows: new(int64(20)), Timeout: "1h"},
 		Parallelism: new(int64(4)),
 		Predict: Predict{
 			Protocol: ProtocolOIPv2, Model: Model{Name: "iris", Version: "3"},
 			Features:       Features{Columns: []string{"a", "b"}, As: AsColumns, Name: "x", Datatype: "FP32"},
 			Outputs:        map[string]string{"label": "predict", "p": "predict_proba[1]"},
-			RowsPerRequest: new(int64(10)), RequestTimeout: "5s",
+			RowsPerRequest: new(int64(10)), Requests: RequestsFixed, RequestTimeout: "5s",
+			PermanentStatuses: []int64{409}, TransientStatuses: []int64{404}, Golden: map[string]string{"a": "1", "b": "2"}, OnModelChange: ModelChangeContinue,
 			Server: &Server{
 				Command: []string{"serve", "--port={port}"}, WorkingDir: "/srv", Env: map[string]string{"A": "b"},
 				SecretEnv: map[string]SecretRef{"TOKEN": {Secret: "token", File: "/run/token", Env: "TOKEN"}}, StartTimeout: "1m",
+				Replicas: new(int64(2)), ModelFiles: []string{"/srv/model"}, PricePerHour: "0.35 EUR",
 			},
 			Endpoint: &Endpoint{URL: "http://127.0.0.1:8080"},
 		},
-		Output:       Output{Files: &OutputFiles{URI: "/out/{date}", Format: FormatCSV}, Keep: []string{"id", "a"}},
-		Retry:        &Retry{Policy: PolicyPartial, Attempts: new(int64(2)), Backoff: []Duration{"1s", "1m"}},
-		MaxFailed:    "3%",
-		KeepWithheld: "2d",
+		Output: Output{
+			Files: &OutputFiles{URI: "/out/{date}", Format: FormatCSV}, Keep: []string{"id", "a"},
+			Publish: PublishProgressive, KeepRuns: new(int64(9)), KeepFor: "30d",
+		},
+		Retry: &Retry{
+			Policy: PolicyPartial, Attempts: new(int64(2)), Backoff: []Duration{"1s", "1m"}, MaxRunAttempts: new(int64(3)), MaxCarries: new(int64(5)),
+		},
+		MaxFailed:        "3%",
+		KeepWithheld:     "2d",
+		AcceptIncomplete: new(true),
+		DeadLetters:      &DeadLetters{Input: DeadInputKeyOnly, KeepFor: "14d"},
 	}
 }
 
@@ -158,6 +171,18 @@ func TestWithDefaultsFillsWhatIsAbsentAndLeavesItsReceiverAlone(t *testing.T) {
 		"backoff":          {len(got.Retry.Backoff), 3},
 		"max_failed":       {got.MaxFailed, "1%"},
 		"keep_withheld":    {got.KeepWithheld, Duration("7d")},
+
+		"accept_incomplete": {*got.AcceptIncomplete, false},
+		"dead_letters":      {*got.DeadLetters, DeadLetters{Input: "full", KeepFor: "90d"}},
+		"mode":              {got.Input.Mode, "full"},
+		"timeout":           {got.MiniBatch.Timeout, Duration("6h")},
+		"requests":          {got.Predict.Requests, "adaptive"},
+		"on_model_change":   {got.Predict.OnModelChange, "fail"},
+		"replicas":          {*got.Predict.Server.Replicas, int64(1)},
+		"publish":           {got.Output.Publish, "on_complete"},
+		"min_age":           {got.Input.Files.MinAge, Duration("")}, // of new files only
+		"max_run_attempts":  {got.Retry.MaxRunAttempts == nil, true},
+		"max_carries":       {got.Retry.MaxCarries == nil, true},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is %v, not %v", name, pair[0], pair[1])
@@ -182,24 +207,121 @@ func TestWithDefaultsChangesNothingThatIsSet(t *testing.T) {
 	}
 }
 
-func TestSummaryShowsWhatIsInForce(t *testing.T) {
-	job := minimalJob()
-	want := "manual runs only · 10,000 rows a mini-batch, 8 in flight · 128 rows a request as matrix, 60s each · " +
-		"partial: failed mini-batches 4× after 10s, 1m, 5m · withheld above 1% for 7d · empty input: fail"
-	if got := job.Summary("manual runs only"); got != want {
-		t.Errorf("minimal:\n%s\nwant\n%s", got, want)
+func TestTheDefaultsThatFollowFromAPolicyOrAMode(t *testing.T) {
+	of := func(policy, mode, marker string) Job {
+		job := minimalJob()
+		job.Retry = &Retry{Policy: policy}
+		job.Input.Mode, job.Input.Files.DoneMarker = mode, marker
+		return job.WithDefaults()
 	}
-	job = fullJob()
-	want = "paused · at 02:00, Europe/Berlin · missed: all, at most 5, not older than 7d · overlap: queue_all, at most 7 · held after 3 failed runs in a row · " +
-		"20 rows a mini-batch, 4 in flight · 10 rows a request as columns, 5s each · " +
-		"partial: failed mini-batches 2× after 1s, 1m · withheld above 3% for 2d · empty input: skip · server starts within 1m · keeps id, a"
-	if got := job.Summary("at 02:00, Europe/Berlin"); got != want {
+	// What a policy does not use stays absent.
+	type force struct {
+		attempts, runAttempts, carries int64
+		maxFailed, onEmpty             string
+		minAge                         Duration
+	}
+	for name, test := range map[string]struct {
+		job  Job
+		want force
+	}{
+		"partial":               {of(PolicyPartial, "", ""), force{4, 0, 0, "1%", "fail", ""}},
+		"complete":              {of(PolicyComplete, "", ""), force{4, 2, 0, "0", "fail", ""}},
+		"next_batch":            {of(PolicyNextBatch, "", ""), force{1, 0, 3, "1%", "fail", ""}},
+		"new files":             {of(PolicyPartial, ModeNewFiles, ""), force{4, 0, 3, "1%", "", "1m"}},
+		"new files, complete":   {of(PolicyComplete, ModeNewFiles, ""), force{4, 2, 0, "0", "", "1m"}},
+		"new files with marker": {of(PolicyNextBatch, ModeNewFiles, "*.done"), force{1, 0, 3, "1%", "", ""}},
+	} {
+		value := func(p *int64) int64 {
+			if p == nil {
+				return 0
+			}
+			return *p
+		}
+		r := test.job.Retry
+		got := force{value(r.Attempts), value(r.MaxRunAttempts), value(r.MaxCarries), test.job.MaxFailed, test.job.Input.OnEmpty, test.job.Input.Files.MinAge}
+		if got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
+		if problems := Validate(test.job); len(problems) > 0 {
+			t.Errorf("%s: with its defaults it is not valid: %v", name, problems)
+		}
+	}
+}
+
+func TestSummaryShowsWhatIsInForce(t *testing.T) {
+	summary := func(change func(*Job)) string {
+		job := minimalJob()
+		change(&job)
+		return job.Summary("by hand")
+	}
+	const (
+		reads  = "by hand · all csv files (empty: fail) · mini-batches of 10,000 rows within 6h, 8 requests in flight · "
+		asks   = "128 rows a request (adaptive) as matrix within 60s, no golden record · the server's version (another: fail)"
+		failed = " · withheld above 1% failed for 7d (incomplete: unhealthy) · dead letters: full input for 90d"
+		output = " · published on_complete as jsonl, kept forever"
+	)
+	for name, test := range map[string]struct {
+		change func(*Job)
+		want   string
+	}{
+		"minimal": {func(*Job) {}, reads + asks + " · partial: mini-batches 4× after 10s, 1m, 5m" + failed + output},
+		"complete": {func(j *Job) { j.Retry = &Retry{Policy: PolicyComplete} },
+			reads + asks + " · complete: mini-batches 4× after 10s, 1m, 5m, the whole plan 2×" + strings.Replace(failed, "1%", "0", 1) + output},
+		"next_batch": {func(j *Job) { j.Retry = &Retry{Policy: PolicyNextBatch} },
+			reads + asks + " · next_batch: mini-batches once, carried by at most 3 runs" + failed + output},
+		"new files": {func(j *Job) { j.Input.Mode = ModeNewFiles },
+			strings.Replace(reads, "all csv files (empty: fail)", "new csv files unchanged for 1m", 1) + asks + " · partial: mini-batches 4× after 10s, 1m, 5m, carried by at most 3 runs" + failed + output},
+		"server": {func(j *Job) { j.Predict.Server = &Server{Command: []string{"serve"}} },
+			reads + asks + " on 1 server ready within 10m · partial: mini-batches 4× after 10s, 1m, 5m" + failed + output},
+	} {
+		if got := summary(test.change); got != test.want {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, test.want)
+		}
+	}
+	want := "paused · at 02:00, Europe/Berlin · missed: all, at most 5, not older than 7d · overlap: queue_all, at most 7 · held after 3 failed runs in a row · " +
+		"new jsonl files unchanged for 5m with *.done (memory: keep) · mini-batches of 20 rows within 1h, 4 requests in flight · " +
+		"10 rows a request (fixed) as columns within 5s, 409 is permanent, 404 is transient, a golden record · " +
+		"version 3 (another: continue) on 2 servers ready within 1m, model files /srv/model, 0.35 EUR an hour each · " +
+		"partial: mini-batches 2× after 1s, 1m, the whole plan 3×, carried by at most 5 runs · withheld above 3% failed for 2d (incomplete: healthy) · " +
+		"dead letters: key_only input for 14d · published progressive as csv with id, a, the newest 9 and those of 30d kept"
+	if got := fullJob().Summary("at 02:00, Europe/Berlin"); got != want {
 		t.Errorf("full:\n%s\nwant\n%s", got, want)
 	}
-	job = minimalJob()
+	job := minimalJob()
 	job.Schedule = &Schedule{Cron: "0 2 * * MON-SAT"}
-	if got := job.Summary("at 02:00"); !strings.HasPrefix(got, "at 02:00 · missed: latest · overlap: skip · 10,000 rows") {
+	if got := job.Summary("at 02:00"); !strings.HasPrefix(got, "at 02:00 · missed: latest · overlap: skip · all csv files") {
 		t.Errorf("the defaults of a scheduled job read %q", got)
+	}
+}
+
+// A key that Terraform drops because it is misspelt must show in the plan: so
+// whatever has a default is told by the summary. What is listed here is told by
+// package schedule, required, or of no use to a reader of the summary.
+func TestEverySettingShowsInTheSummary(t *testing.T) {
+	silent := []string{
+		"/name", "/labels", "/schedule", "/input/files/uri", "/input/key", "/input/on_empty", "/output/files/uri",
+		"/predict/protocol", "/predict/model/name", "/predict/features/columns", "/predict/features/name", "/predict/features/datatype",
+		"/predict/outputs", "/predict/golden", "/predict/endpoint",
+		"/predict/server/command", "/predict/server/working_dir", "/predict/server/env", "/predict/server/secret_env",
+	}
+	var pointers []string
+	leaves(t, reflect.ValueOf(new(fullJob())), "", func(pointer string, _ reflect.Value) { pointers = append(pointers, pointer) })
+	for _, wanted := range pointers {
+		job := fullJob()
+		leaves(t, reflect.ValueOf(&job), "", func(pointer string, leaf reflect.Value) {
+			if pointer == wanted {
+				change(leaf)
+			}
+		})
+		if slices.ContainsFunc(silent, func(prefix string) bool { return strings.HasPrefix(wanted, prefix) }) {
+			continue
+		}
+		if wanted == "/input/mode" { // and then the full mode's on_empty is told
+			job.Input.Mode = ModeFull
+		}
+		if job.Summary("") == fullJob().Summary("") {
+			t.Errorf("%s does not show", wanted)
+		}
 	}
 }
 

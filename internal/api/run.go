@@ -70,6 +70,12 @@ const (
 	ClassStorage      Class = "storage"       // our own disk: wait, no attempt used
 )
 
+// The classes of dead letters beside bad_record and data.
+const (
+	ClassNotIsolated Class = "not_isolated" // among these records is one that crashes or hangs the server
+	ClassCarriedOut  Class = "carried_out"  // sent by max_carries runs in vain
+)
+
 // Reason says why a run ended other than succeeded, or why it waits in the
 // queue. A Class is a Reason too.
 type Reason string
@@ -91,6 +97,9 @@ const (
 	ReasonWaitingForTurn   Reason = "waiting_for_turn"
 	ReasonReplaced         Reason = "replaced" // of a skipped run: a newer occurrence took its place
 	ReasonOverlap          Reason = "overlap"  // of a cancelled run: a newer occurrence ended it
+	ReasonModelChanged     Reason = "model_changed"
+	ReasonSuperseded       Reason = "superseded" // of a run attempt: an upgrade started over the same plan
+	ReasonRestored         Reason = "restored"   // of a cancelled run: it was under way when the backup was made
 )
 
 // Counts is the accounting of a run, in records. At every moment
@@ -153,12 +162,51 @@ type Run struct {
 	MiniBatches   MiniBatchCounts `json:"mini_batches"`
 	Requests      int64           `json:"requests"` // requests answered with predictions
 	Launches      int64           `json:"launches"` // prediction servers started
-	PlanHash      string          `json:"plan_hash,omitzero"`
-	Revision      int64           `json:"revision,omitzero"` // of the published folder, counting from 1
-	Output        string          `json:"output,omitzero"`   // the published folder
-	CreatedAt     time.Time       `json:"created_at"`
-	StartedAt     time.Time       `json:"started_at,omitzero"`
-	EndedAt       time.Time       `json:"ended_at,omitzero"`
+	// ServerSeconds is how long its prediction servers lived, together; Cost
+	// what that came to ("0.12 EUR"), where the job has a price.
+	ServerSeconds float64 `json:"server_seconds"`
+	Cost          string  `json:"cost,omitzero"`
+	// Fingerprint identifies the model that the run began with.
+	Fingerprint string    `json:"fingerprint,omitzero"`
+	Isolation   Isolation `json:"isolation,omitzero"`
+	PlanHash    string    `json:"plan_hash,omitzero"`
+	Revision    int64     `json:"revision,omitzero"` // of the published folder, counting from 1
+	Output      string    `json:"output,omitzero"`   // the published folder
+	CreatedAt   time.Time `json:"created_at"`
+	StartedAt   time.Time `json:"started_at,omitzero"`
+	EndedAt     time.Time `json:"ended_at,omitzero"`
+}
+
+// Isolation counts the requests that looked for poison records.
+type Isolation struct {
+	Probes        int64 `json:"probes"`        // halves and single records below a failed request
+	Controls      int64 `json:"controls"`      // known good records, to tell a bad record from a sick server
+	Confirmations int64 `json:"confirmations"` // a bad record once more, after a control
+	Launches      int64 `json:"launches"`      // servers that suspects cost
+}
+
+// RunAttempt is one pass of a run over its plan.
+type RunAttempt struct {
+	Number       int64     `json:"number"` // counting from 1
+	Generation   int64     `json:"generation"`
+	ExecSpecHash string    `json:"exec_spec_hash"` // of the server, timeouts and thresholds it used
+	StartedAt    time.Time `json:"started_at"`
+	EndedAt      time.Time `json:"ended_at,omitzero"`
+	Outcome      string    `json:"outcome,omitzero"` // the run state it led to, or "superseded"
+	Reason       Reason    `json:"reason,omitzero"`
+	Message      string    `json:"message,omitzero"`
+}
+
+// MiniBatchAttempt is one attempt at a mini-batch that has ended.
+type MiniBatchAttempt struct {
+	MiniBatch  int64          `json:"mini_batch"`
+	Fence      int64          `json:"fence"` // counting the attempts at this mini-batch
+	RunAttempt int64          `json:"run_attempt"`
+	EndedAt    time.Time      `json:"ended_at"`
+	Outcome    MiniBatchState `json:"outcome"` // the state it led to
+	Class      Class          `json:"class,omitzero"`
+	Status     int            `json:"status,omitzero"`
+	Error      string         `json:"error,omitzero"`
 }
 
 // MiniBatch is one slice of a run's pinned input.
@@ -173,18 +221,26 @@ type MiniBatch struct {
 	Class        Class          `json:"class,omitzero"`
 	Error        string         `json:"error,omitzero"`
 	NotBefore    time.Time      `json:"not_before,omitzero"` // of a mini-batch in retry_wait
+
+	Requests    int64  `json:"requests,omitzero"`     // answered with predictions
+	Carried     bool   `json:"carried,omitzero"`      // its records are in the ledger, for the next run
+	CarriedFrom string `json:"carried_from,omitzero"` // the run that owed its records
+	Losses      int64  `json:"losses,omitzero"`       // servers lost while it was in flight
+	Timeouts    int64  `json:"timeouts,omitzero"`     // of requests, in attempts that failed by them
+	Fingerprint string `json:"fingerprint,omitzero"`  // of the model that predicted it, where runs may mix models
 }
 
 // DeadLetter is a record given up because of its data.
 type DeadLetter struct {
 	Key       map[string]string `json:"key,omitzero"`
-	Input     string            `json:"input"`
+	Input     string            `json:"input,omitzero"` // absent with dead_letters.input = "key_only"
 	Source    Place             `json:"source"`
 	Run       string            `json:"run"`
 	MiniBatch int64             `json:"mini_batch"`
 	Class     Class             `json:"class"`
 	Status    int               `json:"status,omitzero"`
 	Error     string            `json:"error"`
+	Group     string            `json:"group,omitzero"` // shared by the letters of records that could not be told apart
 	Attempts  int64             `json:"attempts"`
 	FirstSeen time.Time         `json:"first_seen"`
 	LastSeen  time.Time         `json:"last_seen"`
@@ -198,8 +254,9 @@ type Place struct {
 
 // Event is one entry of a run's history.
 type Event struct {
+	ID     int64     `json:"id,omitzero"` // grows within the runner; 0 for the first, which is the run's own row
 	At     time.Time `json:"at"`
-	Kind   string    `json:"kind"` // "state", "launch", "ready", "server_lost", "mini_batch", …
+	Kind   string    `json:"kind"` // "state", "planned", "launch", "ready", "server_lost", "isolation", "breaker", "carried", …
 	Actor  string    `json:"actor"`
 	From   string    `json:"from,omitzero"`
 	To     string    `json:"to,omitzero"`
@@ -218,10 +275,30 @@ type TopError struct {
 	Example string `json:"example,omitzero"`
 }
 
+// OwedSlice is an entry of a job's ledger: records that a run could not
+// finish, for the next one to take.
+type OwedSlice struct {
+	ID         int64     `json:"id"`
+	Run        string    `json:"run"` // that owes it
+	Occurrence time.Time `json:"occurrence"`
+	MiniBatch  int64     `json:"mini_batch"` // of that run
+	File       string    `json:"file"`
+	FirstLine  int64     `json:"first_line"`
+	Records    int64     `json:"records"`
+	Carries    int64     `json:"carries"` // runs that have sent them
+	Class      Class     `json:"class,omitzero"`
+	Error      string    `json:"error,omitzero"`
+	Since      time.Time `json:"since"`
+	TakenBy    string    `json:"taken_by,omitzero"` // the run that has it in its plan now
+}
+
 // Why explains how a run came to its state.
 type Why struct {
-	Run         Run          `json:"run"`
-	Cause       string       `json:"cause"`
+	Run   Run    `json:"run"`
+	Cause string `json:"cause"`
+	// Notes say what else is to know, a sentence each: where carried records
+	// are, what the model changed from, how poison records were looked for.
+	Notes       []string     `json:"notes"`
 	Errors      []TopError   `json:"errors"`
 	DeadLetters []DeadLetter `json:"dead_letters"` // at most three examples
 	Next        []string     `json:"next"`         // the commands that make sense now

@@ -24,6 +24,7 @@ type PutJob struct {
 	Spec     Job            `json:"spec"`
 	Settings ClientSettings `json:"settings,omitzero"`
 	Owner    string         `json:"owner,omitzero"`
+	Reason   string         `json:"reason,omitzero"` // why it is changed, for the job's history
 }
 
 // StoredJob is a job as the runner keeps it.
@@ -123,6 +124,42 @@ type Accept struct {
 	Reason string `json:"reason"`
 }
 
+// RetryRun is the body of POST /v1/runs/{id}/retry; it may be absent.
+type RetryRun struct {
+	// DeadLetters sends the run's dead letters again, too.
+	DeadLetters bool `json:"dead_letters,omitzero"`
+}
+
+// Generation is one version of a job's specification, and how it came about.
+type Generation struct {
+	Generation int64     `json:"generation"`
+	At         time.Time `json:"at"`
+	Actor      string    `json:"actor"`
+	Owner      string    `json:"owner,omitzero"`
+	Reason     string    `json:"reason,omitzero"`
+	// Changes are against the generation before; the first has none.
+	Changes []Change `json:"changes"`
+}
+
+// Change is one value of a specification that an edit changed.
+type Change struct {
+	Path string `json:"path"` // dotted: "predict.server.command[0]"
+	From string `json:"from,omitzero"`
+	To   string `json:"to,omitzero"`
+}
+
+// Cost is what a job's prediction servers came to in a month. A job has a row
+// for each currency in which its servers had a price, and one for those that had
+// none.
+type Cost struct {
+	Job           string  `json:"job"`
+	Month         string  `json:"month"` // "2026-11", in UTC
+	Runs          int64   `json:"runs"`
+	Launches      int64   `json:"launches"`
+	ServerSeconds float64 `json:"server_seconds"`
+	Cost          string  `json:"cost,omitzero"` // "12.30 EUR"; absent where no launch had a price
+}
+
 // Verdict is what was decided about an occurrence.
 type Verdict string
 
@@ -145,6 +182,7 @@ const (
 	DecidedOutage    = "outage"     // missed: nobody decided it in time
 	DecidedTooOld    = "too_old"    // missed: older than catch_up.window
 	DecidedMaxRuns   = "max_runs"   // missed: more than catch_up.max_runs
+	DecidedRestored  = "restored"   // missed: between a backup and its restoration, when it may have run
 )
 
 // Decision is a row of equal neighbouring verdicts about a job's occurrences.
@@ -182,6 +220,8 @@ type JobStatus struct {
 	// Backfill is the one that goes on.
 	Backfill     *Backfill `json:"backfill,omitzero"`
 	LastDecision *Decision `json:"last_decision,omitzero"`
+	// Owed counts the records that wait in the job's ledger for its next run.
+	Owed int64 `json:"owed"`
 }
 
 // Check is one finding of `batch-runner doctor`.

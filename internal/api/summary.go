@@ -7,12 +7,16 @@ import (
 )
 
 // Summary is a job in one sentence, from its specification alone: what is
-// written, and the defaults where nothing is. A misspelt key shows in it as
-// the default it left in force. when says in words when the job is due; it is
+// written, and the defaults where nothing is, in the order of the questions a
+// reader has: when, what, how, and what then. A misspelt key shows in it as the
+// default it left in force. when says in words when the job is due; it is
 // package schedule's to tell.
 func (j Job) Summary(when string) string {
 	j = j.WithDefaults()
 	parts := []string{when}
+	if *j.Paused {
+		parts = []string{"paused", when}
+	}
 	if j.Schedule != nil {
 		parts = append(parts, "missed: "+j.CatchUp.summary(), j.overlap())
 	}
@@ -20,22 +24,119 @@ func (j Job) Summary(when string) string {
 		parts = append(parts, fmt.Sprintf("held after %d failed runs in a row", *j.HoldAfterFailures))
 	}
 	parts = append(parts,
-		fmt.Sprintf("%s rows a mini-batch, %s in flight", Thousands(*j.MiniBatch.Rows), Thousands(*j.Parallelism)),
-		fmt.Sprintf("%s rows a request as %s, %s each", Thousands(*j.Predict.RowsPerRequest), j.Predict.Features.As, j.Predict.RequestTimeout),
-		fmt.Sprintf("%s: failed mini-batches %d× after %s", j.Retry.Policy, *j.Retry.Attempts, join(j.Retry.Backoff)),
-		fmt.Sprintf("withheld above %s for %s", j.MaxFailed, j.KeepWithheld),
-		"empty input: "+j.Input.OnEmpty,
+		j.Input.summary(),
+		fmt.Sprintf("mini-batches of %s rows within %s, %s in flight", Thousands(*j.MiniBatch.Rows), j.MiniBatch.Timeout, Counted(*j.Parallelism, "request")),
+		j.Predict.requests(),
+		j.Predict.model(),
+		j.Retry.summary(),
+		j.failed(),
+		fmt.Sprintf("dead letters: %s input for %s", j.DeadLetters.Input, j.DeadLetters.KeepFor),
+		j.Output.summary(),
 	)
-	if j.Predict.Server != nil {
-		parts = append(parts, "server starts within "+string(j.Predict.Server.StartTimeout))
-	}
-	if len(j.Output.Keep) > 0 {
-		parts = append(parts, "keeps "+join(j.Output.Keep))
-	}
-	if *j.Paused {
-		parts = append([]string{"paused"}, parts...)
-	}
 	return strings.Join(parts, " · ")
+}
+
+func (in Input) summary() string {
+	if !in.Incremental() {
+		return fmt.Sprintf("all %s files (empty: %s)", in.Files.format(), in.OnEmpty)
+	}
+	text := fmt.Sprintf("new %s files", in.Files.format())
+	if in.Files != nil && in.Files.MinAge != "" {
+		text += fmt.Sprintf(" unchanged for %s", in.Files.MinAge)
+	}
+	if in.Files != nil && in.Files.DoneMarker != "" {
+		text += " with " + in.Files.DoneMarker
+	}
+	if in.State != "" {
+		text += " (memory: " + in.State + ")"
+	}
+	return text
+}
+
+func (f *InputFiles) format() string {
+	if f == nil || f.Format == "" {
+		return "unreadable" // validation has said why
+	}
+	return f.Format
+}
+
+func (p Predict) requests() string {
+	text := fmt.Sprintf("%s rows a request (%s) as %s within %s", Thousands(*p.RowsPerRequest), p.Requests, p.Features.As, p.RequestTimeout)
+	for _, list := range []struct {
+		name     string
+		statuses []int64
+	}{{"permanent", p.PermanentStatuses}, {"transient", p.TransientStatuses}} {
+		if len(list.statuses) > 0 {
+			text += fmt.Sprintf(", %s is %s", join(list.statuses), list.name)
+		}
+	}
+	if len(p.Golden) > 0 {
+		return text + ", a golden record"
+	}
+	return text + ", no golden record"
+}
+
+func (p Predict) model() string {
+	text := "the server's version"
+	if p.Model.Version != "" {
+		text = "version " + p.Model.Version
+	}
+	text += " (another: " + p.OnModelChange + ")"
+	s := p.Server
+	if s == nil {
+		return text
+	}
+	text += fmt.Sprintf(" on %s ready within %s", Counted(*s.Replicas, "server"), s.StartTimeout)
+	if len(s.ModelFiles) > 0 {
+		text += ", model files " + join(s.ModelFiles)
+	}
+	if s.PricePerHour != "" {
+		text += ", " + s.PricePerHour + " an hour each"
+	}
+	return text
+}
+
+func (r Retry) summary() string {
+	text := fmt.Sprintf("%s: mini-batches %d× after %s", r.Policy, *r.Attempts, join(r.Backoff))
+	if r.Policy == PolicyNextBatch {
+		text = r.Policy + ": mini-batches once"
+	}
+	if r.MaxRunAttempts != nil {
+		text += fmt.Sprintf(", the whole plan %d×", *r.MaxRunAttempts)
+	}
+	if r.MaxCarries != nil {
+		text += fmt.Sprintf(", carried by at most %s", Counted(*r.MaxCarries, "run"))
+	}
+	return text
+}
+
+func (j Job) failed() string {
+	text := fmt.Sprintf("withheld above %s failed for %s", j.MaxFailed, j.KeepWithheld)
+	if *j.AcceptIncomplete {
+		return text + " (incomplete: healthy)"
+	}
+	return text + " (incomplete: unhealthy)"
+}
+
+func (o Output) summary() string {
+	text := "published " + o.Publish
+	if o.Files != nil {
+		text += " as " + o.Files.Format
+	}
+	if len(o.Keep) > 0 {
+		text += " with " + join(o.Keep)
+	}
+	switch {
+	case o.KeepRuns != nil && o.KeepFor != "":
+		text += fmt.Sprintf(", the newest %d and those of %s kept", *o.KeepRuns, o.KeepFor)
+	case o.KeepRuns != nil:
+		text += fmt.Sprintf(", the newest %d kept", *o.KeepRuns)
+	case o.KeepFor != "":
+		text += fmt.Sprintf(", kept for %s", o.KeepFor)
+	default:
+		text += ", kept forever"
+	}
+	return text
 }
 
 func (c CatchUp) summary() string {
@@ -56,10 +157,10 @@ func (j Job) overlap() string {
 	return fmt.Sprintf("overlap: %s, at most %d", j.Overlap, *j.MaxQueued)
 }
 
-func join[T ~string](words []T) string {
+func join[T any](words []T) string {
 	texts := make([]string, len(words))
 	for i, word := range words {
-		texts[i] = string(word)
+		texts[i] = fmt.Sprint(word)
 	}
 	return strings.Join(texts, ", ")
 }

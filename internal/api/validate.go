@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -45,6 +44,7 @@ func Validate(j Job) []Error {
 			v.add("/mini_batch/rows", "", "is required in mini_batch")
 		}
 		v.count("/mini_batch/rows", j.MiniBatch.Rows, 1, 10_000_000)
+		v.duration("/mini_batch/timeout", j.MiniBatch.Timeout, time.Second, 30*24*time.Hour)
 	}
 	v.count("/parallelism", j.Parallelism, 1, 1024)
 	v.predict(j.Predict)
@@ -57,6 +57,8 @@ func Validate(j Job) []Error {
 		}
 	}
 	v.duration("/keep_withheld", j.KeepWithheld, time.Minute, 3650*24*time.Hour)
+	v.deadLetters(j)
+	v.combinations(j)
 	return v.problems
 }
 
@@ -121,10 +123,16 @@ func (v *validator) duration(pointer string, d Duration, low, high time.Duration
 
 // length writes a bound as people do: 3650d, 1m, 1ms.
 func length(d time.Duration) string {
-	if day := 24 * time.Hour; d%day == 0 {
+	if day := 24 * time.Hour; d > 0 && d%day == 0 {
 		return fmt.Sprintf("%dd", d/day)
 	}
-	return strings.TrimSuffix(d.String(), "0s")
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // calendar checks what becomes of occurrences; the rule itself is package
@@ -176,100 +184,9 @@ func (v *validator) input(in Input) {
 	}
 	v.names("/input/key", in.Key)
 	v.optionalWord("/input/on_empty", in.OnEmpty, OnEmptyFail, OnEmptySkip, OnEmptySucceed)
-}
-
-func (v *validator) predict(p Predict) {
-	v.word("/predict/protocol", p.Protocol, ProtocolOIPv2, ProtocolTFv1)
-	if !modelForm.MatchString(p.Model.Name) {
-		v.add("/predict/model/name", "", "%q is not a model name; use letters, digits, dots, dashes and underscores", p.Model.Name)
-	}
-	if p.Model.Version != "" && !modelForm.MatchString(p.Model.Version) {
-		v.add("/predict/model/version", "", "%q is not a model version; use letters, digits, dots, dashes and underscores", p.Model.Version)
-	}
-	if len(p.Features.Columns) == 0 {
-		v.add("/predict/features/columns", "", "is required: the input columns to send, in the model's order")
-	}
-	v.names("/predict/features/columns", p.Features.Columns)
-	v.optionalWord("/predict/features/as", p.Features.As, AsMatrix, AsColumns)
-	if p.Features.Datatype != "" {
-		v.word("/predict/features/datatype", p.Features.Datatype, datatypes...)
-	}
-	if p.Features.Name != "" && p.Features.As == AsColumns {
-		v.add("/predict/features/name", "", "names the one tensor of a matrix; with as = \"columns\" each tensor has its column's name")
-	}
-	if p.Protocol == ProtocolTFv1 && (p.Features.Name != "" || p.Features.Datatype != "") {
-		v.add("/predict/features", "", "name and datatype belong to oip_v2; tf_v1 sends plain instances, remove them")
-	}
-	for _, column := range slices.Sorted(maps.Keys(p.Outputs)) {
-		if name := p.Outputs[column]; name == "" || !outputForm.MatchString(name) {
-			v.add(pointerTo("/predict/outputs", column), "", "%q is not an output; write its name, with an index where one value of it is wanted: predict_proba[1]", name)
-		}
-	}
-	v.count("/predict/rows_per_request", p.RowsPerRequest, 1, 100_000)
-	v.duration("/predict/request_timeout", p.RequestTimeout, time.Millisecond, 24*time.Hour)
-	v.oneOf("/predict", map[string]bool{"server": p.Server != nil, "endpoint": p.Endpoint != nil})
-	v.server(p.Server)
-	if p.Endpoint != nil {
-		u, err := url.Parse(p.Endpoint.URL)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			v.add("/predict/endpoint/url", "", "%q is not the address of a server; write it like http://127.0.0.1:8080", p.Endpoint.URL)
-		}
-	}
-}
-
-func (v *validator) server(s *Server) {
-	if s == nil {
-		return
-	}
-	const at = "/predict/server"
-	if len(s.Command) == 0 || s.Command[0] == "" {
-		v.add(at+"/command", "", "is required: the program and its arguments")
-	}
-	for i, word := range s.Command {
-		if err := CheckCommand(word); err != nil {
-			v.add(pointerTo(at+"/command", i), "", "%q: %v", word, err)
-		}
-	}
-	if s.WorkingDir != "" && !filepath.IsAbs(s.WorkingDir) {
-		v.add(at+"/working_dir", "", "%q is not absolute; write abspath(%q)", s.WorkingDir, s.WorkingDir)
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		v.envName(pointerTo(at+"/env", name), name)
-		if err := CheckCommand(s.Env[name]); err != nil {
-			v.add(pointerTo(at+"/env", name), "", "%q: %v", s.Env[name], err)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.SecretEnv)) {
-		pointer := pointerTo(at+"/secret_env", name)
-		v.envName(pointer, name)
-		if _, both := s.Env[name]; both {
-			v.add(pointer, "", "%s is set in env too; keep one", name)
-		}
-		v.secret(pointer, s.SecretEnv[name])
-	}
-	v.duration(at+"/start_timeout", s.StartTimeout, time.Second, 24*time.Hour)
-}
-
-func (v *validator) envName(pointer, name string) {
-	switch {
-	case !envForm.MatchString(name):
-		v.add(pointer, "", "%q is not the name of an environment variable", name)
-	case name == "PORT" || strings.HasPrefix(name, "BATCH_"):
-		v.add(pointer, "", "%s is set by the runner; use another name", name)
-	}
-}
-
-func (v *validator) secret(pointer string, ref SecretRef) {
-	v.oneOf(pointer, map[string]bool{"secret": ref.Secret != "", "file": ref.File != "", "env": ref.Env != ""})
-	if ref.Secret != "" && (!secretForm.MatchString(ref.Secret) || strings.Trim(ref.Secret, ".") == "") {
-		v.add(pointer+"/secret", "", "%q is not the name of a file in secrets_dir", ref.Secret)
-	}
-	if ref.File != "" && !filepath.IsAbs(ref.File) {
-		v.add(pointer+"/file", "", "%q is not absolute; write abspath(%q)", ref.File, ref.File)
-	}
-	if ref.Env != "" && !envForm.MatchString(ref.Env) {
-		v.add(pointer+"/env", "", "%q is not the name of an environment variable", ref.Env)
-	}
+	v.optionalWord("/input/mode", in.Mode, ModeFull, ModeNewFiles)
+	v.optionalWord("/input/state", in.State, StateReset, StateKeep)
+	v.memory(in)
 }
 
 func (v *validator) output(o Output) {
@@ -279,6 +196,9 @@ func (v *validator) output(o Output) {
 		v.optionalWord("/output/files/format", o.Files.Format, fileFormats...)
 	}
 	v.names("/output/keep", o.Keep)
+	v.optionalWord("/output/publish", o.Publish, PublishOnComplete, PublishProgressive)
+	v.count("/output/keep_runs", o.KeepRuns, 1, 1_000_000)
+	v.duration("/output/keep_for", o.KeepFor, time.Hour, 36500*24*time.Hour)
 }
 
 // results checks that no result column takes the place of a kept one.
@@ -294,8 +214,10 @@ func (v *validator) retry(r *Retry) {
 	if r == nil {
 		return
 	}
-	v.word("/retry/policy", r.Policy, PolicyPartial)
+	v.word("/retry/policy", r.Policy, PolicyPartial, PolicyComplete, PolicyNextBatch)
 	v.count("/retry/attempts", r.Attempts, 1, 100)
+	v.count("/retry/max_run_attempts", r.MaxRunAttempts, 1, 100)
+	v.count("/retry/max_carries", r.MaxCarries, 1, 1000)
 	for i, wait := range r.Backoff {
 		pointer := pointerTo("/retry/backoff", i)
 		if wait == "" {

@@ -8,6 +8,7 @@ import (
 func TestASoundJobHasNoFindings(t *testing.T) {
 	server := fullJob()
 	server.Schedule.Cron, server.Predict.Endpoint, server.Predict.Features.Name = "", nil, ""
+	server.Input.OnEmpty, server.Retry.MaxRunAttempts = "", nil
 	server.Predict.Server.SecretEnv["TOKEN"] = SecretRef{File: "/run/token"}
 	tensorflow := minimalJob()
 	tensorflow.Predict.Protocol = ProtocolTFv1
@@ -35,6 +36,12 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 	withSchedule := func(change func(*Job)) func(*Job) {
 		return func(j *Job) {
 			j.Schedule = &Schedule{Cron: "@daily"}
+			change(j)
+		}
+	}
+	newFiles := func(change func(*Job)) func(*Job) {
+		return func(j *Job) {
+			j.Input.Mode = ModeNewFiles
 			change(j)
 		}
 	}
@@ -81,6 +88,15 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/input/key/0", `"" is not a column name`, func(j *Job) { j.Input.Key = []string{""} }},
 		{"/input/on_empty", `"ignore" is not one of fail, skip, succeed`, func(j *Job) { j.Input.OnEmpty = "ignore" }},
 
+		{"/input/mode", `"old_files" is not one of full, new_files`, func(j *Job) { j.Input.Mode = "old_files" }},
+		{"/input/state", `"forget" is not one of reset, keep`, newFiles(func(j *Job) { j.Input.State = "forget" })},
+		{"/input/files/min_age", `"soon" is not a duration`, newFiles(func(j *Job) { j.Input.Files.MinAge = "soon" })},
+		{"/input/files/min_age", "is not between 0s and 365d", newFiles(func(j *Job) { j.Input.Files.MinAge = "366d" })},
+		{"/input/files/done_marker", `"a/b" is not the name of a marker; write "*.done"`, newFiles(func(j *Job) { j.Input.Files.DoneMarker = "a/b" })},
+		{"/input/files/done_marker", `"*" is not the name of a marker`, newFiles(func(j *Job) { j.Input.Files.DoneMarker = "*" })},
+		{"/input/files/done_marker", `"*.*" is not the name of a marker`, newFiles(func(j *Job) { j.Input.Files.DoneMarker = "*.*" })},
+
+		{"/mini_batch/timeout", `"1ms" is not between 1s and 30d`, func(j *Job) { j.MiniBatch = &MiniBatchSpec{Rows: new(int64(1)), Timeout: "1ms"} }},
 		{"/mini_batch/rows", "is required in mini_batch", func(j *Job) { j.MiniBatch = &MiniBatchSpec{} }},
 		{"/mini_batch/rows", "0 is not in 1–10000000", func(j *Job) { j.MiniBatch = &MiniBatchSpec{Rows: new(int64(0))} }},
 		{"/parallelism", "1025 is not in 1–1024", func(j *Job) { j.Parallelism = new(int64(1025)) }},
@@ -104,6 +120,21 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/predict/rows_per_request", "0 is not in 1–100000", func(j *Job) { j.Predict.RowsPerRequest = new(int64(0)) }},
 		{"/predict/request_timeout", `"60" is not a duration`, func(j *Job) { j.Predict.RequestTimeout = "60" }},
 		{"/predict/request_timeout", `"0s" is not between 1ms and`, func(j *Job) { j.Predict.RequestTimeout = "0s" }},
+		{"/predict/requests", `"any" is not one of adaptive, fixed`, func(j *Job) { j.Predict.Requests = "any" }},
+		{"/predict/on_model_change", `"ignore" is not one of fail, continue`, func(j *Job) { j.Predict.OnModelChange = "ignore" }},
+		{"/predict/permanent_statuses/1", "200 is not the status of a refusal, 400–599", func(j *Job) { j.Predict.PermanentStatuses = []int64{409, 200} }},
+		{"/predict/transient_statuses/0", "600 is not the status of a refusal", func(j *Job) { j.Predict.TransientStatuses = []int64{600} }},
+		{"/predict/permanent_statuses/1", "409 is listed in permanent_statuses already", func(j *Job) { j.Predict.PermanentStatuses = []int64{409, 409} }},
+		{"/predict/transient_statuses/0", "409 is listed in permanent_statuses already; keep one", func(j *Job) {
+			j.Predict.PermanentStatuses, j.Predict.TransientStatuses = []int64{409}, []int64{409}
+		}},
+		{"/predict/golden", `has no cell for "sepal_length", "sepal_width"; give it one for each of predict.features.columns`, func(j *Job) {
+			j.Predict.Features.Columns = append(j.Predict.Features.Columns, "petal")
+			j.Predict.Golden = map[string]string{"petal": "1"}
+		}},
+		{"/predict/golden/id", "is not among predict.features.columns; remove it", func(j *Job) {
+			j.Predict.Golden = map[string]string{"sepal_length": "1", "sepal_width": "1", "id": "7"}
+		}},
 		{"/predict", "one of endpoint, server is required", func(j *Job) { j.Predict.Endpoint = nil }},
 		{"/predict", "endpoint and server are both set; keep one", func(j *Job) { j.Predict.Server = &Server{Command: []string{"serve"}} }},
 		{"/predict/endpoint/url", "is not the address of a server; write it like http://", func(j *Job) { j.Predict.Endpoint.URL = "127.0.0.1:8080" }},
@@ -129,6 +160,11 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/predict/server/secret_env/TOKEN/file", `"token" is not absolute; write abspath("token")`, withSecret(SecretRef{File: "token"})},
 		{"/predict/server/secret_env/TOKEN/env", `"A B" is not the name of an environment variable`, withSecret(SecretRef{Env: "A B"})},
 
+		{"/predict/server/replicas", "65 is not in 1–64", withServer(func(s *Server) { s.Replicas = new(int64(65)) })},
+		{"/predict/server/model_files/0", `"m.bin" is not absolute; write abspath("m.bin")`, withServer(func(s *Server) { s.ModelFiles = []string{"m.bin"} })},
+		{"/predict/server/model_files/0", "the glob is malformed", withServer(func(s *Server) { s.ModelFiles = []string{"/m/[a"} })},
+		{"/predict/server/price_per_hour", `"35 cents" is not a price; write it like "0.35" or "0.35 EUR"`, withServer(func(s *Server) { s.PricePerHour = "35 cents" })},
+
 		{"/output", "files is required", func(j *Job) { j.Output.Files = nil }},
 		{"/output/files/uri", "is required", outputURI("")},
 		{"/output/files/uri", `"out" is not absolute; write "${abspath("out")}"`, outputURI("out")},
@@ -138,9 +174,19 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/output/files/format", `"parquet" is not one of csv, jsonl`, func(j *Job) { j.Output.Files.Format = "parquet" }},
 		{"/output/keep/1", `"id" is listed twice`, func(j *Job) { j.Output.Keep = []string{"id", "id"} }},
 
-		{"/retry/policy", "is required: partial", withRetry(Retry{})},
+		{"/output/publish", `"at_once" is not one of on_complete, progressive`, func(j *Job) { j.Output.Publish = "at_once" }},
+		{"/output/keep_runs", "0 is not in 1–1000000", func(j *Job) { j.Output.KeepRuns = new(int64(0)) }},
+		{"/output/keep_for", `"1m" is not between 1h and 36500d`, func(j *Job) { j.Output.KeepFor = "1m" }},
+
+		{"/dead_letters/input", "is required: full or key_only", func(j *Job) { j.DeadLetters = &DeadLetters{KeepFor: "1d"} }},
+		{"/dead_letters/input", `"none" is not one of full, key_only`, func(j *Job) { j.DeadLetters = &DeadLetters{Input: "none"} }},
+		{"/dead_letters/keep_for", `"1s" is not between 1h and 3650d`, func(j *Job) { j.DeadLetters = &DeadLetters{Input: DeadInputFull, KeepFor: "1s"} }},
+
+		{"/retry/policy", "is required: partial or complete or next_batch", withRetry(Retry{})},
 		{"/retry/policy", `"all" is not one of partial`, withRetry(Retry{Policy: "all"})},
 		{"/retry/attempts", "0 is not in 1–100", withRetry(Retry{Policy: PolicyPartial, Attempts: new(int64(0))})},
+		{"/retry/max_run_attempts", "0 is not in 1–100", withRetry(Retry{Policy: PolicyComplete, MaxRunAttempts: new(int64(0))})},
+		{"/retry/max_carries", "0 is not in 1–1000", withRetry(Retry{Policy: PolicyNextBatch, MaxCarries: new(int64(0))})},
 		{"/retry/backoff", "is empty; list the waits", withRetry(Retry{Policy: PolicyPartial, Backoff: []Duration{}})},
 		{"/retry/backoff/1", "is empty; write it like 10s", withRetry(Retry{Policy: PolicyPartial, Backoff: []Duration{"1s", ""}})},
 		{"/retry/backoff/0", `"soon" is not a duration`, withRetry(Retry{Policy: PolicyPartial, Backoff: []Duration{"soon"}})},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -108,4 +109,38 @@ func Path(uri string) string {
 		return rest
 	}
 	return uri
+}
+
+// Zero tells whether no record may fail.
+func (t Threshold) Zero() bool {
+	if t.share == nil {
+		return t.count == 0
+	}
+	return t.share.Sign() == 0
+}
+
+// Price is an amount per hour, with its currency where one is given.
+type Price struct {
+	Amount   *big.Rat
+	Currency string // ISO 4217, or empty
+}
+
+var priceForm = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,9})?)(?: ([A-Z]{3}))?$`)
+
+// ParsePrice reads "0.35" or "0.35 EUR".
+func ParsePrice(text string) (Price, error) {
+	parts := priceForm.FindStringSubmatch(text)
+	if parts == nil {
+		return Price{}, fmt.Errorf("%q is not a price; write it like \"0.35\" or \"0.35 EUR\"", text)
+	}
+	amount, _ := new(big.Rat).SetString(parts[1])
+	return Price{Amount: amount, Currency: parts[2]}, nil
+}
+
+// checkDoneMarker checks the name of a marker file.
+func checkDoneMarker(marker string) error {
+	if strings.ContainsAny(marker, "/?[") || strings.Count(marker, "*") > 1 || marker == "*" || marker == "." || marker == ".." {
+		return fmt.Errorf("%q is not the name of a marker; write \"*.done\", where * is the file's name, or \"_SUCCESS\"", marker)
+	}
+	return nil
 }
