@@ -94,7 +94,7 @@ func TestTheAccountsBalanceAfterEveryTransition(t *testing.T) {
 				until := c.now().Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "wait")) * time.Minute)
 				uses := rapid.Bool().Draw(t, "uses attempt")
 				asWorker(t, func(tx *Tx, m MiniBatch) error {
-					return tx.Release(run, m, to, Failure{Class: api.ClassTransient}, uses, until)
+					return tx.Release(run, m, Release{To: to, Failure: Failure{Class: api.ClassTransient}, UsesAttempt: uses, NotBefore: until})
 				},
 					func(is *model, _ MiniBatch) { is.state, is.notBefore = to, until })
 			},
@@ -116,7 +116,7 @@ func TestTheAccountsBalanceAfterEveryTransition(t *testing.T) {
 				})
 			},
 			"resume": func(*rapid.T) {
-				do(t, s, func(tx *Tx) error { _, err := tx.Resume(run.ID); return err })
+				do(t, s, func(tx *Tx) error { return tx.Resume(run.ID) })
 				each(func(m *model) {
 					if m.state != api.MiniBatchStaged && m.state != api.MiniBatchCommitted {
 						m.state = api.MiniBatchPending

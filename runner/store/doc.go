@@ -8,6 +8,14 @@
 // transitions that arrive together share one commit, and one that fails its
 // guard fails alone.
 //
+// Beside the rows themselves:
+//
+//   - writer.go groups commits, watch.go tells that there was one, trouble.go
+//     why there can be none;
+//   - migrate.go brings older stores up, backup.go and restore.go copy one and
+//     bring a copy back;
+//   - prune.go removes what is old, history.go tells how jobs came about.
+//
 // What a transition means, and which are allowed, is decided by the packages
 // trigger and engine; nothing here reads a clock or talks to a server.
 package store

@@ -19,6 +19,9 @@ type Job struct {
 	// NextDueAt is the next occurrence; zero where nothing is due by itself.
 	NextDueAt time.Time
 	BuriedAt  time.Time
+	// Actor and Reason go into the history with the generation that InsertJob
+	// or UpdateJob makes; they are not read.
+	Actor, Reason string
 }
 
 const selectJob = `SELECT jobs.uid, generation, spec, settings, owner, hash, created_at, updated_at, buried_at, cursor, next_due_at, held
@@ -187,11 +190,6 @@ func (t *Tx) RespellJob(j Job) error {
 		AND EXISTS (SELECT 1 FROM jobs WHERE jobs.uid = $2 AND generation = $3 AND hash = $4)`, encode(j.Spec), j.UID, j.Generation, j.Spec.Hash())
 }
 
-func (t *Tx) keepGeneration(j Job) error {
-	return t.exec(`INSERT INTO job_generations (uid, generation, spec, owner, at) VALUES ($1, $2, $3, $4, $5)`,
-		j.UID, j.Generation, encode(j.Spec), j.Owner, nanos(t.Now))
-}
-
 // BuryJob ends a job's life on the schedule and keeps all else.
 func (t *Tx) BuryJob(uid string) error {
 	return t.one(`UPDATE jobs SET buried_at = $1, next_due_at = 0 WHERE uid = $2 AND buried_at = 0`, nanos(t.Now), uid)
@@ -199,12 +197,12 @@ func (t *Tx) BuryJob(uid string) error {
 
 // PurgeJob removes a job and everything the store knows of it.
 func (t *Tx) PurgeJob(uid string) error {
-	var errs []error
-	for _, table := range []string{"plans", "run_attempts", "mini_batches", "attempts", "dead_letters", "launches", "events"} {
+	errs := []error{t.keepPurgedRuns(uid)} // reads what the others delete
+	for _, table := range []string{"plans", "run_attempts", "mini_batches", "attempts", "dead_letters", "redrives", "launches", "events"} {
 		errs = append(errs, t.exec(`DELETE FROM `+table+` WHERE run_id IN (SELECT id FROM runs WHERE uid = $1)`, uid))
 	}
 	errs = append(errs, t.exec(`DELETE FROM backfill_occurrences WHERE backfill IN (SELECT id FROM backfills WHERE uid = $1)`, uid))
-	for _, table := range []string{"runs", "decisions", "decision_counts", "backfills", "job_generations", "job_specs", "jobs"} {
+	for _, table := range []string{"runs", "decisions", "decision_counts", "backfills", "ledger", "known_files", "learned", "job_generations", "job_specs", "jobs"} {
 		errs = append(errs, t.exec(`DELETE FROM `+table+` WHERE uid = $1`, uid))
 	}
 	return errors.Join(errs...)

@@ -111,7 +111,7 @@ func TestPurgeLeavesNothingOfAJobAndAllOfTheOthers(t *testing.T) {
 		stage(t, s, run, claimed[0], 2)
 		do(t, s, func(tx *Tx) error {
 			return errors.Join(
-				tx.StartAttempt(run.ID, 1, 1, "exec"), tx.InsertLaunch(run.ID, "launch-"+name),
+				tx.StartAttempt(run.ID, 1, 1, "exec"), tx.InsertLaunch(Launch{ID: "launch-" + name, Run: run.ID}),
 				decide(tx, job.UID, verdict(api.VerdictRun, api.DecidedDue, 1), verdict(api.VerdictMissed, api.DecidedOutage, 2)))
 		})
 		backfill := made(t, s, func(tx *Tx) (Backfill, error) {
@@ -125,6 +125,9 @@ func TestPurgeLeavesNothingOfAJobAndAllOfTheOthers(t *testing.T) {
 	job := fill("iris")
 	full := dump(t, s)
 	do(t, s, func(tx *Tx) error { return errors.Join(tx.PurgeJob(job.UID), tx.ForgetJob(job.UID)) })
+	for _, run := range must(s.PurgedRuns(10))(t) { // until their files are gone, too
+		do(t, s, func(tx *Tx) error { return tx.PurgedSwept(run.Run) })
+	}
 	if got := dump(t, s); got != want {
 		t.Errorf("the store is\n%s\nwant\n%s", got, want)
 	}

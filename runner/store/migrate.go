@@ -16,6 +16,7 @@ var migrations embed.FS
 // completions is what SQL can't do of a migration.
 var completions = map[string]func(context.Context, *sql.Tx) error{
 	"migrations/003_calendar.sql": rereadJobs,
+	"migrations/004_outcomes.sql": rereadJobs, // new defaults
 }
 
 // step is one migration: a script and, where it has one, what completes it in
@@ -40,7 +41,7 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 func migrateBy(ctx context.Context, db *sql.DB, path string, steps []step) error {
 	var have int
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
-		return fmt.Errorf("open the store %s: %w; if the file is damaged, restore it from a backup", path, err)
+		return fmt.Errorf("open the store %s: %w", path, err)
 	}
 	switch {
 	case have > len(steps):
@@ -97,12 +98,8 @@ func rehearse(ctx context.Context, db *sql.DB, backup string, steps []step, have
 	if err := apply(ctx, trial, steps, have); err != nil {
 		return err
 	}
-	var result string
-	if err := trial.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result); err != nil {
-		return fmt.Errorf("check the migrated copy: %w", err)
-	}
-	if result != "ok" {
-		return fmt.Errorf("the migrated copy is damaged: %s", result)
+	if err := integrityCheck(ctx, trial); err != nil {
+		return fmt.Errorf("the migrated copy: %w", err)
 	}
 	return nil
 }

@@ -36,16 +36,33 @@ type MiniBatch struct {
 	Bytes         int64
 	SHA256        string
 	Requests      int64
+
+	Ledger      int64 // the ledger row that its records come from, or have gone to; 0: they are in none
+	Carried     bool  // given up, and its records are in the ledger
+	Sent        bool  // a request with its records went out in this run
+	Losses      int64 // servers lost while it was in flight
+	Timeouts    int64 // attempts that ended by a request's timeout
+	Fingerprint string
+	Redrive     bool // committed before, and its dead letters are sent again
 }
 
+// suspectAt is the number of servers lost, or of attempts timed out, from
+// which on a mini-batch is suspected to be their cause.
+const suspectAt = 2
+
+// Suspect tells whether records of the mini-batch may end or hang servers.
+func (m MiniBatch) Suspect() bool { return m.Losses >= suspectAt || m.Timeouts >= suspectAt }
+
 const miniBatchColumns = `number, state, file, offset, length, first_line, records, epoch, fence, attempts, not_before, waiting_since,
-	class, status, error, example, staged_path, staged_records, dead_lettered, bytes, sha256, requests`
+	class, status, error, example, staged_path, staged_records, dead_lettered, bytes, sha256, requests,
+	ledger, carried, sent, losses, timeouts, fingerprint, redrive`
 
 func scanMiniBatch(rows *sql.Rows) (MiniBatch, error) {
 	var m MiniBatch
 	err := rows.Scan(&m.Number, &m.State, &m.File, &m.Offset, &m.Length, &m.FirstLine, &m.Records, &m.Epoch, &m.Fence,
 		&m.Attempts, instant{&m.NotBefore}, instant{&m.WaitingSince}, &m.Class, &m.Status, &m.Error, &m.Example,
-		&m.StagedPath, &m.StagedRecords, &m.DeadLettered, &m.Bytes, &m.SHA256, &m.Requests)
+		&m.StagedPath, &m.StagedRecords, &m.DeadLettered, &m.Bytes, &m.SHA256, &m.Requests,
+		&m.Ledger, &m.Carried, &m.Sent, &m.Losses, &m.Timeouts, &m.Fingerprint, &m.Redrive)
 	return m, err
 }
 
@@ -79,22 +96,22 @@ func (s *Store) Parts(run string, yield func(MiniBatch) error) error {
 // What the dispatcher asks again and again.
 const (
 	claimable = `SELECT ` + miniBatchColumns + ` FROM mini_batches
-		WHERE run_id = $1 AND state = 'pending' ORDER BY number LIMIT $2`
-	wakeDue = `UPDATE mini_batches SET state = 'pending' WHERE run_id = $1 AND state = 'retry_wait' AND not_before <= $2`
-	nextDue = `SELECT COALESCE(MIN(not_before), 0) FROM mini_batches WHERE run_id = $1 AND state = 'retry_wait'`
+		WHERE run_id = $1 AND state = 'pending' AND carried = 0 AND (losses >= $2 OR timeouts >= $2) = $3 ORDER BY number LIMIT $4`
+	wakeDue = `UPDATE mini_batches SET state = 'pending' WHERE run_id = $1 AND state = 'retry_wait' AND carried = 0 AND not_before <= $2`
+	nextDue = `SELECT COALESCE(MIN(not_before), 0) FROM mini_batches WHERE run_id = $1 AND state = 'retry_wait' AND carried = 0`
 )
 
 // Claim takes up to limit pending mini-batches of a run for this epoch, by
-// number. Each claim raises the fence. It is guarded by the run being in
-// state running in this version.
-func (t *Tx) Claim(run Run, limit int) ([]MiniBatch, error) {
+// number: the suspects, or the others. What is carried is the next run's. Each claim raises the fence. It is
+// guarded by the run being in state running in this version.
+func (t *Tx) Claim(run Run, limit int, suspects bool) ([]MiniBatch, error) {
 	if err := t.row(`SELECT 1 FROM runs WHERE id = $1 AND version = $2 AND state = 'running'`, run.ID, run.Version)(new(int)); err != nil {
 		if errors.Is(err, ErrNotFound) {
 			err = ErrFenced
 		}
 		return nil, err
 	}
-	claimed, err := list(t, scanMiniBatch, claimable, run.ID, limit)
+	claimed, err := list(t, scanMiniBatch, claimable, run.ID, suspectAt, suspects, limit)
 	for i := range claimed {
 		m := &claimed[i]
 		m.State, m.Epoch, m.Fence = api.MiniBatchRunning, t.w.epoch, m.Fence+1
@@ -116,13 +133,23 @@ func (t *Tx) WakeDue(run string) (next time.Time, err error) {
 	return next, err
 }
 
+// Effort is what an attempt at a mini-batch sent.
+type Effort struct {
+	Requests      int64 // main requests that were answered with predictions
+	Sent          bool  // whether any with its records went out at all
+	Probes        int64
+	Controls      int64
+	Confirmations int64
+}
+
 // Staged is a mini-batch's result, durable and not yet visible.
 type Staged struct {
+	Effort
 	Path        string
 	Records     int64
 	Bytes       int64
 	SHA256      string
-	Requests    int64
+	Fingerprint string // of the model, where runs may mix models
 	DeadLetters []PlacedDeadLetter
 }
 
@@ -141,19 +168,34 @@ func (t *Tx) Stage(run Run, m MiniBatch, s Staged) error {
 		return fmt.Errorf("stage mini-batch %d of run %s: %d records and %d dead letters are not the %d planned", m.Number, run.ID, s.Records, dead, m.Records)
 	}
 	err := t.one(`UPDATE mini_batches SET state = 'staged', staged_path = $1, staged_records = $2, bytes = $3, sha256 = $4, dead_lettered = $5,
-		requests = requests + $6, class = '', status = 0, error = '', example = '', waiting_since = 0
-		WHERE run_id = $7 AND number = $8 AND state = 'running' AND epoch = $9 AND fence = $10 AND records = $11`,
-		s.Path, s.Records, s.Bytes, s.SHA256, dead, s.Requests, run.ID, m.Number, t.w.epoch, m.Fence, s.Records+dead)
+		requests = requests + $6, class = '', status = 0, error = '', example = '', waiting_since = 0, fingerprint = $7
+		WHERE run_id = $8 AND number = $9 AND state = 'running' AND epoch = $10 AND fence = $11 AND records = $12
+		AND EXISTS (SELECT 1 FROM runs WHERE id = $8 AND attempt = $13)`,
+		s.Path, s.Records, s.Bytes, s.SHA256, dead, s.Requests, s.Fingerprint, run.ID, m.Number, t.w.epoch, m.Fence, s.Records+dead, run.Attempt)
 	if err != nil {
 		return err
 	}
-	for _, letter := range s.DeadLetters {
+	if err := t.spent(run, m, s.Effort); err != nil {
+		return err
+	}
+	letters := t.insertDeadLetters
+	if m.Redrive {
+		letters = t.replaceDeadLetters
+	}
+	if err := letters(run.ID, m.Number, s.DeadLetters); err != nil {
+		return err
+	}
+	return t.attempt(run, m, api.MiniBatchStaged, Failure{})
+}
+
+func (t *Tx) insertDeadLetters(run string, miniBatch int64, letters []PlacedDeadLetter) error {
+	for _, letter := range letters {
 		if err := t.exec(`INSERT INTO dead_letters (run_id, mini_batch, line, position, body) VALUES ($1, $2, $3, $4, $5)`,
-			run.ID, m.Number, letter.Source.Line, letter.Position, encode(letter.DeadLetter)); err != nil {
+			run, miniBatch, letter.Source.Line, letter.Position, encode(letter.DeadLetter)); err != nil {
 			return err
 		}
 	}
-	return t.attempt(run, m, api.MiniBatchStaged, Failure{})
+	return nil
 }
 
 // Failure is how an attempt at a mini-batch ended otherwise.
@@ -164,23 +206,58 @@ type Failure struct {
 	Example string
 }
 
-// Release ends an attempt without a result: the mini-batch becomes pending,
-// retry_wait (until notBefore) or given_up.
-func (t *Tx) Release(run Run, m MiniBatch, to api.MiniBatchState, f Failure, usesAttempt bool, notBefore time.Time) error {
+// Release is the end of an attempt without a result.
+type Release struct {
+	Failure
+	To          api.MiniBatchState // pending, retry_wait or given_up
+	NotBefore   time.Time          // of retry_wait
+	UsesAttempt bool
+	Lost        bool // a server was lost while it was in flight
+	TimedOut    bool // a request's timeout ended it
+	Stuck       bool // its worker may still be at it: the fence rises to turn it away
+	Effort
+}
+
+// Release ends an attempt without a result.
+func (t *Tx) Release(run Run, m MiniBatch, r Release) error {
 	used, since := int64(0), m.WaitingSince
 	switch {
-	case usesAttempt:
+	case r.UsesAttempt:
 		used, since = 1, time.Time{}
-	case to == api.MiniBatchRetryWait && since.IsZero():
+	case r.To == api.MiniBatchRetryWait && since.IsZero():
 		since = t.Now
 	}
-	err := t.one(`UPDATE mini_batches SET state = $1, attempts = attempts + $2, not_before = $3, waiting_since = $4, class = $5, status = $6, error = $7, example = $8
-		WHERE run_id = $9 AND number = $10 AND state = 'running' AND epoch = $11 AND fence = $12`,
-		to, used, nanos(notBefore), nanos(since), f.Class, f.Status, f.Error, f.Example, run.ID, m.Number, t.w.epoch, m.Fence)
+	f, to := r.Failure, r.To
+	restored := m.Redrive && to == api.MiniBatchGivenUp // to what it had before
+	if restored {
+		to = api.MiniBatchPending
+	}
+	err := t.one(`UPDATE mini_batches SET state = $1, attempts = attempts + $2, not_before = $3, waiting_since = $4, class = $5, status = $6, error = $7, example = $8,
+		losses = losses + $9, timeouts = timeouts + $10, fence = fence + $11
+		WHERE run_id = $12 AND number = $13 AND state = 'running' AND epoch = $14 AND fence = $15`,
+		to, used, nanos(r.NotBefore), nanos(since), f.Class, f.Status, f.Error, f.Example, r.Lost, r.TimedOut, r.Stuck, run.ID, m.Number, t.w.epoch, m.Fence)
 	if err != nil {
 		return err
 	}
-	return t.attempt(run, m, to, f)
+	if err := t.spent(run, m, r.Effort); err != nil {
+		return err
+	}
+	if restored {
+		if err := t.restore(run.ID, m.Number); err != nil {
+			return err
+		}
+	}
+	return t.attempt(run, m, r.To, f)
+}
+
+// spent adds what an attempt sent to its mini-batch. Main requests count with
+// the result that they are part of.
+func (t *Tx) spent(run Run, m MiniBatch, e Effort) error {
+	if m.Sent && e.Probes+e.Controls+e.Confirmations == 0 || e == (Effort{}) {
+		return nil
+	}
+	return t.exec(`UPDATE mini_batches SET sent = sent OR $1, probes = probes + $2, controls = controls + $3, confirmations = confirmations + $4
+		WHERE run_id = $5 AND number = $6`, e.Sent, e.Probes, e.Controls, e.Confirmations, run.ID, m.Number)
 }
 
 func (t *Tx) attempt(run Run, m MiniBatch, to api.MiniBatchState, f Failure) error {
@@ -195,10 +272,18 @@ func (t *Tx) ReleaseAll(run string) error {
 	return t.exec(`UPDATE mini_batches SET state = 'pending', fence = fence + 1 WHERE run_id = $1 AND state = 'running'`, run)
 }
 
+// GiveUp gives up every mini-batch of a run that waits for its turn.
+func (t *Tx) GiveUp(run string, f Failure) error {
+	return t.exec(`UPDATE mini_batches SET state = 'given_up', class = $1, status = $2, error = $3, example = $4
+		WHERE run_id = $5 AND state IN ('pending', 'retry_wait')`, f.Class, f.Status, f.Error, f.Example, run)
+}
+
 // CancelMiniBatches ends what is not committed.
 func (t *Tx) CancelMiniBatches(run string) error {
-	if err := t.exec(`DELETE FROM dead_letters WHERE run_id = $1 AND mini_batch IN
-		(SELECT number FROM mini_batches WHERE run_id = $1 AND state = 'staged')`, run); err != nil {
+	if err := t.RestoreRedriven(run); err != nil {
+		return err
+	}
+	if err := t.DropResults(run); err != nil {
 		return err
 	}
 	return t.exec(`UPDATE mini_batches SET state = 'cancelled', fence = fence + 1, staged_path = '', staged_records = 0, dead_lettered = 0
@@ -206,15 +291,35 @@ func (t *Tx) CancelMiniBatches(run string) error {
 }
 
 // Resume makes every mini-batch without a result pending, with its attempts
-// given back.
-func (t *Tx) Resume(run string) (int64, error) {
-	return t.changed(`UPDATE mini_batches SET state = 'pending', attempts = 0, not_before = 0, waiting_since = 0
+// given back and no suspicion against it. The caller has claimed what of them
+// is in the ledger.
+func (t *Tx) Resume(run string) error {
+	return t.exec(`UPDATE mini_batches SET state = 'pending', attempts = 0, not_before = 0, waiting_since = 0, carried = 0, losses = 0, timeouts = 0
 		WHERE run_id = $1 AND state NOT IN ('staged', 'committed')`, run)
+}
+
+// StartOver has a run's next attempt predict anew all that is not committed:
+// what is staged goes, too, and a redrive with it.
+func (t *Tx) StartOver(run string) error {
+	return errors.Join(t.RestoreRedriven(run), t.DropResults(run), t.Resume(run))
+}
+
+// DropResults cancels the mini-batches that are staged: their files are
+// garbage from now on.
+func (t *Tx) DropResults(run string) error {
+	return errors.Join(
+		t.exec(`DELETE FROM dead_letters WHERE run_id = $1 AND mini_batch IN
+			(SELECT number FROM mini_batches WHERE run_id = $1 AND state = 'staged')`, run),
+		t.exec(`UPDATE mini_batches SET state = 'cancelled', fence = fence + 1, staged_path = '', staged_records = 0, dead_lettered = 0
+			WHERE run_id = $1 AND state = 'staged'`, run))
 }
 
 // CommitStaged makes the staged mini-batches committed: they are visible.
 func (t *Tx) CommitStaged(run string) error {
-	return t.exec(`UPDATE mini_batches SET state = 'committed' WHERE run_id = $1 AND state = 'staged'`, run)
+	if err := t.exec(`UPDATE mini_batches SET state = 'committed' WHERE run_id = $1 AND state = 'staged'`, run); err != nil {
+		return err
+	}
+	return t.commitRedriven(run)
 }
 
 // Count is a run's accounting as of this transaction.
@@ -225,53 +330,90 @@ func (t *Tx) Count(run Run) (Run, error) {
 
 // account sums a run's mini-batches. Unfinished is summed, never a
 // difference; a plan that does not exist yet counts nothing.
+//
+// What is carried is the next run's to finish. Of a mini-batch whose dead
+// letters are sent again, only these are unfinished.
 func account(q querier, run *Run) error {
-	type group struct {
-		state                              api.MiniBatchState
-		n, records, staged, dead, requests int64
-	}
-	groups, err := list(q, func(rows *sql.Rows) (g group, err error) {
-		err = rows.Scan(&g.state, &g.n, &g.records, &g.staged, &g.dead, &g.requests)
-		return g, err
-	}, `SELECT state, COUNT(*), SUM(records), SUM(staged_records), SUM(dead_lettered), SUM(requests) FROM mini_batches
-		WHERE run_id = $1 AND EXISTS (SELECT 1 FROM plans WHERE plans.run_id = $1) GROUP BY state`, run.ID)
+	groups, err := list(q, scanGroup, `SELECT state, carried, COUNT(*), SUM(records), SUM(staged_records), SUM(dead_lettered), SUM(kept),
+		SUM(requests), SUM(probes), SUM(controls), SUM(confirmations) FROM mini_batches
+		WHERE run_id = $1 AND EXISTS (SELECT 1 FROM plans WHERE plans.run_id = $1) GROUP BY state, carried`, run.ID)
 	if err != nil {
 		return err
 	}
-	c, m := api.Counts{}, api.MiniBatchCounts{}
-	run.Requests = 0
+	run.Counts, run.MiniBatches, run.Requests = api.Counts{}, api.MiniBatchCounts{}, 0
+	run.Isolation = api.Isolation{Launches: run.Isolation.Launches}
 	for _, g := range groups {
-		c.Planned += g.records
-		c.DeadLettered += g.dead
-		m.Total += g.n
+		g.addTo(&run.Counts)
+		g.countIn(&run.MiniBatches)
 		run.Requests += g.requests
-		switch g.state {
-		case api.MiniBatchCommitted:
-			c.Committed += g.staged
-			m.Committed = g.n
-		case api.MiniBatchStaged:
-			c.Unfinished += g.staged
-			c.Staged += g.staged
-			m.Staged = g.n
-		default:
-			c.Unfinished += g.records
-			switch g.state {
-			case api.MiniBatchGivenUp:
-				c.GivenUp += g.records
-				m.GivenUp = g.n
-			case api.MiniBatchPending:
-				m.Pending = g.n
-			case api.MiniBatchRunning:
-				m.Running = g.n
-			case api.MiniBatchRetryWait:
-				m.RetryWait = g.n
-			case api.MiniBatchCancelled:
-				m.Cancelled = g.n
-			}
+		run.Isolation.Probes += g.isolation.Probes
+		run.Isolation.Controls += g.isolation.Controls
+		run.Isolation.Confirmations += g.isolation.Confirmations
+	}
+	return nil
+}
+
+// group is the sum of mini-batches that count alike.
+type group struct {
+	state                 api.MiniBatchState
+	carried               bool
+	n                     int64
+	records, staged, dead int64
+	kept                  int64 // of staged, in the output while the dead letters are sent again
+	requests              int64
+	isolation             api.Isolation
+}
+
+func scanGroup(rows *sql.Rows) (g group, err error) {
+	err = rows.Scan(&g.state, &g.carried, &g.n, &g.records, &g.staged, &g.dead, &g.kept,
+		&g.requests, &g.isolation.Probes, &g.isolation.Controls, &g.isolation.Confirmations)
+	return g, err
+}
+
+// addTo adds the group's records.
+func (g group) addTo(c *api.Counts) {
+	c.Planned += g.records
+	c.DeadLettered += g.dead
+	c.Committed += g.kept
+	switch {
+	case g.state == api.MiniBatchCommitted:
+		c.Committed += g.staged
+	case g.state == api.MiniBatchStaged:
+		c.Unfinished += g.staged - g.kept
+		c.Staged += g.staged - g.kept
+	case g.carried:
+		c.Carried += g.records
+	default:
+		c.Unfinished += g.records - g.kept
+		if g.state == api.MiniBatchGivenUp {
+			c.GivenUp += g.records
 		}
 	}
-	run.Counts, run.MiniBatches = c, m
-	return nil
+}
+
+// countIn adds the group's mini-batches.
+func (g group) countIn(m *api.MiniBatchCounts) {
+	m.Total += g.n
+	state := g.state
+	if g.carried && (state == api.MiniBatchPending || state == api.MiniBatchRetryWait) {
+		state = api.MiniBatchGivenUp // an accepted run left it to the next one
+	}
+	switch state {
+	case api.MiniBatchPending:
+		m.Pending += g.n
+	case api.MiniBatchRunning:
+		m.Running += g.n
+	case api.MiniBatchRetryWait:
+		m.RetryWait += g.n
+	case api.MiniBatchStaged:
+		m.Staged += g.n
+	case api.MiniBatchCommitted:
+		m.Committed += g.n
+	case api.MiniBatchGivenUp:
+		m.GivenUp += g.n
+	case api.MiniBatchCancelled:
+		m.Cancelled += g.n
+	}
 }
 
 // TopErrors are a run's most frequent errors of mini-batches without result.
@@ -283,9 +425,22 @@ func (s *Store) TopErrors(run string, limit int) ([]api.TopError, error) {
 		WHERE run_id = $1 AND class <> '' GROUP BY class, status, error ORDER BY SUM(records) DESC, error LIMIT $2`, run, limit)
 }
 
+// DeadPlaces are the places in a mini-batch of its dead letters.
+func (s *Store) DeadPlaces(run string, miniBatch int64) (map[int64]bool, error) {
+	places, err := list(s.reader(), func(rows *sql.Rows) (place int64, err error) {
+		err = rows.Scan(&place)
+		return place, err
+	}, `SELECT position FROM dead_letters WHERE run_id = $1 AND mini_batch = $2`, run, miniBatch)
+	dead := map[int64]bool{}
+	for _, place := range places {
+		dead[place] = true
+	}
+	return dead, err
+}
+
 // DeadLetters calls yield for each dead letter of a run, in input order.
 func (s *Store) DeadLetters(run string, yield func(api.DeadLetter) error) error {
-	rows, err := s.readDB.Query(`SELECT body FROM dead_letters WHERE run_id = $1 ORDER BY mini_batch, position`, run)
+	rows, err := s.readDB.Query(`SELECT body FROM dead_letters WHERE run_id = $1 AND redriven = 0 ORDER BY mini_batch, position`, run)
 	if err != nil {
 		return err
 	}

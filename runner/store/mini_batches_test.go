@@ -41,7 +41,7 @@ func TestClaimIsGuardedByTheRunsVersionAndState(t *testing.T) {
 	queued := move(t, s, run, api.RunQueued)
 	moved := move(t, s, queued, api.RunPlanning, api.RunProvisioning, api.RunRunning)
 	for _, old := range []Run{run, queued} {
-		doErr(t, s, ErrFenced, func(tx *Tx) error { _, err := tx.Claim(old, 1); return err })
+		doErr(t, s, ErrFenced, func(tx *Tx) error { _, err := tx.Claim(old, 1, false); return err })
 	}
 	if got := states(t, s, run); got != "pending" {
 		t.Errorf("mini-batches are %s", got)
@@ -50,7 +50,7 @@ func TestClaimIsGuardedByTheRunsVersionAndState(t *testing.T) {
 		t.Errorf("claimed %+v", got)
 	}
 	committing := move(t, s, moved, api.RunCommitting)
-	doErr(t, s, ErrFenced, func(tx *Tx) error { _, err := tx.Claim(committing, 1); return err })
+	doErr(t, s, ErrFenced, func(tx *Tx) error { _, err := tx.Claim(committing, 1, false); return err })
 }
 
 func TestALateWorkerChangesNothing(t *testing.T) {
@@ -63,7 +63,7 @@ func TestALateWorkerChangesNothing(t *testing.T) {
 		before := dump(t, s)
 		doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.Stage(run, late, result(late, 1)) })
 		doErr(t, s, ErrFenced, func(tx *Tx) error {
-			return tx.Release(run, late, api.MiniBatchGivenUp, Failure{Class: api.ClassData}, true, time.Time{})
+			return tx.Release(run, late, Release{To: api.MiniBatchGivenUp, Failure: Failure{Class: api.ClassData}, UsesAttempt: true})
 		})
 		if dump(t, s) != before {
 			t.Errorf("%s: the late worker changed something", when)
@@ -128,8 +128,9 @@ func TestDeadLettersComeInInputOrderAndGoWithTheirMiniBatch(t *testing.T) {
 	if got := states(t, s, run); got != "committed committed cancelled" {
 		t.Errorf("mini-batches are %s", got)
 	}
-	if n := made(t, s, func(tx *Tx) (int64, error) { return tx.Resume(run.ID) }); n != 1 {
-		t.Errorf("%d mini-batches were resumed", n)
+	do(t, s, func(tx *Tx) error { return tx.Resume(run.ID) })
+	if got := states(t, s, run); got != "committed committed pending" {
+		t.Errorf("after the retry, mini-batches are %s", got)
 	}
 	stage(t, s, run, claim(t, s, run, 1)[0], 3) // the same records again
 	if got := lines(); len(got) != 6 {
@@ -165,7 +166,7 @@ func TestAttemptsAndWaitsAreCountedApart(t *testing.T) {
 		do(t, s, func(tx *Tx) error { _, err := tx.WakeDue(run.ID); return err })
 		m := claim(t, s, run, 1)[0]
 		do(t, s, func(tx *Tx) error {
-			return tx.Release(run, m, api.MiniBatchRetryWait, Failure{Class: class, Status: 503, Error: "busy", Example: "lines 1–10"}, uses, tx.Now.Add(wait))
+			return tx.Release(run, m, Release{To: api.MiniBatchRetryWait, Failure: Failure{Class: class, Status: 503, Error: "busy", Example: "lines 1–10"}, UsesAttempt: uses, NotBefore: tx.Now.Add(wait)})
 		})
 		return must(s.MiniBatches(run.ID, 0, 1))(t)[0]
 	}
@@ -190,9 +191,9 @@ func TestAttemptsAndWaitsAreCountedApart(t *testing.T) {
 	}
 	m := claim(t, s, run, 1)[0]
 	do(t, s, func(tx *Tx) error {
-		return tx.Release(run, m, api.MiniBatchGivenUp, Failure{Class: api.ClassTransient}, true, time.Time{})
+		return tx.Release(run, m, Release{To: api.MiniBatchGivenUp, Failure: Failure{Class: api.ClassTransient}, UsesAttempt: true})
 	})
-	do(t, s, func(tx *Tx) error { _, err := tx.Resume(run.ID); return err })
+	do(t, s, func(tx *Tx) error { return tx.Resume(run.ID) })
 	if m := must(s.MiniBatches(run.ID, 0, 1))(t)[0]; m.Attempts != 0 || !m.WaitingSince.IsZero() || !m.NotBefore.IsZero() || m.State != api.MiniBatchPending {
 		t.Errorf("resumed: %+v", m)
 	}
@@ -208,13 +209,13 @@ func TestResumeGivesAttemptsBackAlsoToWhatWasDueAgain(t *testing.T) {
 	run := runningRun(t, s, newJob(t, s, "iris"), begin, 10)
 	m := claim(t, s, run, 1)[0]
 	do(t, s, func(tx *Tx) error {
-		return tx.Release(run, m, api.MiniBatchRetryWait, Failure{Class: api.ClassTransient}, true, tx.Now)
+		return tx.Release(run, m, Release{To: api.MiniBatchRetryWait, Failure: Failure{Class: api.ClassTransient}, UsesAttempt: true, NotBefore: tx.Now})
 	})
 	do(t, s, func(tx *Tx) error { _, err := tx.WakeDue(run.ID); return err })
 	if m := must(s.MiniBatches(run.ID, 0, 1))(t)[0]; m.State != api.MiniBatchPending || m.Attempts != 1 {
 		t.Fatalf("due again: %+v", m)
 	}
-	do(t, s, func(tx *Tx) error { _, err := tx.Resume(run.ID); return err })
+	do(t, s, func(tx *Tx) error { return tx.Resume(run.ID) })
 	if m := must(s.MiniBatches(run.ID, 0, 1))(t)[0]; m.State != api.MiniBatchPending || m.Attempts != 0 {
 		t.Errorf("resumed: %+v", m)
 	}
@@ -225,7 +226,9 @@ func TestTopErrorsAreThoseOfMostRecords(t *testing.T) {
 	run := runningRun(t, s, newJob(t, s, "iris"), begin, 1, 2, 3, 100, 5)
 	claimed := claim(t, s, run, 5)
 	fail := func(i int, f Failure) {
-		do(t, s, func(tx *Tx) error { return tx.Release(run, claimed[i], api.MiniBatchGivenUp, f, true, time.Time{}) })
+		do(t, s, func(tx *Tx) error {
+			return tx.Release(run, claimed[i], Release{To: api.MiniBatchGivenUp, Failure: f, UsesAttempt: true})
+		})
 	}
 	fail(0, Failure{api.ClassData, 422, "not a number", "line 1"})
 	fail(1, Failure{api.ClassTransient, 0, "timeout", "line 2"})

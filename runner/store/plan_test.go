@@ -29,20 +29,53 @@ func TestWhatIsAskedOftenGoesByAnIndex(t *testing.T) {
 		{`SELECT id FROM runs WHERE ` + waitingOf, "runs_active (uid=?", "runs_queue"},
 		{`SELECT id FROM runs WHERE ` + endedOf, "runs_ended (uid=?", "SCAN"},
 		{`SELECT id FROM runs AS r WHERE r.uid = $1 AND ` + succeeded + ` ` + newestFirst, "runs_succeeded (uid=?)", sorted},
+		{`SELECT id FROM runs ` + withOutput, "runs_with_output (uid=?)", sorted},
+		{`SELECT id FROM runs ` + endedShown, "runs_shown (ended_at>?)", "SCAN"},
 		{decidedAfter, "SEARCH decisions USING PRIMARY KEY (uid=? AND first>?)", "SCAN"},
 		{runsOfBackfill, "COVERING INDEX runs_of_backfill (backfill=?)", "SCAN"},
 		{nextOfBackfill, "COVERING INDEX backfill_waiting (backfill=? AND run_id=?)", sorted},
 	} {
-		binds := 0
-		for strings.Contains(test.query, fmt.Sprint("$", binds+1)) {
-			binds++
-		}
-		steps := must(list(s.reader(), func(rows *sql.Rows) (detail string, err error) {
-			err = rows.Scan(new(int), new(int), new(int), &detail)
-			return detail, err
-		}, "EXPLAIN QUERY PLAN "+test.query, []any{"r", 1, 1}[:binds]...))(t)
-		if plan := strings.Join(steps, ", "); !strings.Contains(plan, test.by) || strings.Contains(plan, test.never) {
-			t.Errorf("%s\nis answered by: %s\nwant %s, never %s", test.query, plan, test.by, test.never)
-		}
+		expectPlan(t, s, test.query, test.by, test.never)
+	}
+}
+
+// expectPlan holds a query to how it is answered.
+func expectPlan(t *testing.T, s *Store, query, by, never string) {
+	t.Helper()
+	binds := 0
+	for strings.Contains(query, fmt.Sprint("$", binds+1)) {
+		binds++
+	}
+	steps := must(list(s.reader(), func(rows *sql.Rows) (detail string, err error) {
+		err = rows.Scan(new(int), new(int), new(int), &detail)
+		return detail, err
+	}, "EXPLAIN QUERY PLAN "+query, []any{"r", 1, 1, 1}[:binds]...))(t)
+	if plan := strings.Join(steps, ", "); !strings.Contains(plan, by) || strings.Contains(plan, never) {
+		t.Errorf("%s\nis answered by: %s\nwant %s, never %s", query, plan, by, never)
+	}
+}
+
+// What outlives runs grows with a job's age, not with what a run costs.
+func TestTheLedgerAndKnownFilesGoByAnIndex(t *testing.T) {
+	s, _ := open(t)
+	const sorted = "TEMP B-TREE"
+	for _, test := range []struct{ query, by, never string }{
+		{ledgerFree, "ledger_owed (uid=?)", sorted},
+		{ledgerClaimed, "SEARCH ledger USING INTEGER PRIMARY KEY", "SCAN"},
+		{ledgerClaimed, "mini_batches_of_ledger (run_id=?", "SCAN"},
+		{ledgerFreed, "ledger_taken (taken_by=?)", "SCAN"},
+		{ledgerSettled, "ledger_taken (taken_by=?", "SCAN"},
+		{ledgerTaker, "SEARCH m USING INDEX mini_batches_of_ledger (run_id=?", "SCAN"},
+		{ledgerTaker, "SEARCH l USING INTEGER PRIMARY KEY", "SCAN"},
+		{owedAgain, "SEARCH m USING INDEX mini_batches_of_ledger (run_id=?", "SCAN"},
+		{filesLeft, "SEARCH m USING INDEX mini_batches_by_state (run_id=? AND state=?)", "SCAN"},
+		{entered, "SEARCH ledger USING COVERING INDEX ledger_of_run (run_id=? AND mini_batch=?)", "SCAN"},
+		{`UPDATE mini_batches AS m SET carried = 1 WHERE ` + nowCarried, "SEARCH m USING INDEX mini_batches_", "SCAN"},
+		{`SELECT $1, COUNT(*) ` + leftToCarry, "SEARCH m USING INDEX mini_batches_by_state (run_id=? AND state=?)", "SCAN"},
+		{knownFile, "SEARCH known_files USING PRIMARY KEY (uid=? AND path=?)", "SCAN"},
+		{knownFiles, "SEARCH known_files USING PRIMARY KEY (uid=?)", "SCAN"},
+		{otherPlans, "SEARCH plans", "SCAN"},
+	} {
+		expectPlan(t, s, test.query, test.by, test.never)
 	}
 }

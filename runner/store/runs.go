@@ -30,22 +30,29 @@ type Intent struct {
 	Message  string       `json:"message,omitzero"`
 	Revision int64        `json:"revision"`
 	Folder   string       `json:"folder"`
+	Parts    string       `json:"parts,omitzero"` // hash of the list of parts
 	At       time.Time    `json:"at"`
 	Counts   api.Counts   `json:"counts"` // as they will stand once published
 	// NoOutput: there is nothing new to show, what is published stays.
 	NoOutput bool `json:"no_output,omitzero"`
+	// MaxCarries is how many runs may have sent what the ledger takes.
+	MaxCarries int64 `json:"max_carries,omitzero"`
 }
 
 const runColumns = `id, uid, job, generation, occurrence, origin, sequence, backfill, shared, state, ` + shownReason + `, message, version, attempt,
-	staging_until, intent, revision, output, counts, launches, created_at, started_at, ended_at,
-	COALESCE((SELECT plan_hash FROM plans WHERE plans.run_id = runs.id), '')`
+	staging_until, intent, revision, output, counts, launches, isolation_launches, created_at, started_at, ended_at,
+	COALESCE((SELECT plan_hash FROM plans WHERE plans.run_id = runs.id), ''),
+	COALESCE((SELECT fingerprint ->> 'id' FROM plans WHERE plans.run_id = runs.id AND fingerprint <> ''), '')`
 
 // frozen is what a run's accounting was when it ended.
 type frozen struct {
 	Counts      api.Counts          `json:"counts"`
 	MiniBatches api.MiniBatchCounts `json:"mini_batches"`
 	Requests    int64               `json:"requests"`
+	Isolation   api.Isolation       `json:"isolation,omitzero"`
 }
+
+func frozenOf(r Run) frozen { return frozen{r.Counts, r.MiniBatches, r.Requests, r.Isolation} }
 
 // scanRun reads a run; the accounting of a run that has not ended is not
 // frozen in its row, withCounts adds it.
@@ -53,12 +60,15 @@ func scanRun(rows *sql.Rows) (Run, error) {
 	var (
 		r     Run
 		final frozen
+		// launches that suspects cost, counted at once and not frozen
+		launches int64
 	)
 	err := rows.Scan(&r.ID, &r.JobUID, &r.Job, &r.Generation, instant{&r.Occurrence}, &r.Origin, &r.Sequence,
 		&r.Backfill, &r.Shared, &r.State, &r.Reason, &r.Message, &r.Version, &r.Attempt, instant{&r.StagingUntil}, document{&r.Intent},
-		&r.Revision, &r.Output, document{&final}, &r.Launches, instant{&r.CreatedAt}, instant{&r.StartedAt},
-		instant{&r.EndedAt}, &r.PlanHash)
-	r.Counts, r.MiniBatches, r.Requests = final.Counts, final.MiniBatches, final.Requests
+		&r.Revision, &r.Output, document{&final}, &r.Launches, &launches, instant{&r.CreatedAt}, instant{&r.StartedAt},
+		instant{&r.EndedAt}, &r.PlanHash, &r.Fingerprint)
+	r.Counts, r.MiniBatches, r.Requests, r.Isolation = final.Counts, final.MiniBatches, final.Requests, final.Isolation
+	r.Isolation.Launches = launches
 	r.markWithheld()
 	return r, err
 }
@@ -79,6 +89,9 @@ func runs(q querier, where string, args ...any) ([]Run, error) {
 		if err == nil && !all[i].State.Ended() && all[i].PlanHash != "" {
 			err = account(q, &all[i])
 		}
+	}
+	if err == nil {
+		err = addUsage(q, all)
 	}
 	return all, err
 }
@@ -145,6 +158,9 @@ type RunChange struct {
 	Detail  string // for the event only
 	// Attempt, where above zero, starts that run attempt.
 	Attempt int64
+	// EndsAttempt is how the attempt so far ended, where the run goes on with
+	// the next one by itself; its end otherwise is that of the run.
+	EndsAttempt AttemptEnd
 	// KeepStaging is until when the staged files of an ended run are kept;
 	// the zero time has them swept at once.
 	KeepStaging time.Time
@@ -154,6 +170,16 @@ type RunChange struct {
 	Revision int64
 }
 
+// AttemptEnd is how a run attempt ended.
+type AttemptEnd struct {
+	Outcome string
+	Reason  api.Reason
+	Message string
+}
+
+// published tells a run that ends with an output from one that ends without.
+func published(c RunChange) bool { return c.To == api.RunSucceeded || c.To == api.RunIncomplete }
+
 // MoveRun makes one transition, guarded by the state and version that run was
 // read in; ErrFenced where the row has moved on. Whether the transition is
 // allowed is the caller's to know.
@@ -162,6 +188,14 @@ func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 	// One that ends in the queue has done nothing and staged nothing.
 	neverStarted := run.StartedAt.IsZero() && (c.To == api.RunSkipped || c.To == api.RunCancelled)
 	run.State, run.Reason, run.Message = c.To, c.Reason, c.Message
+	if c.To.Ended() {
+		c.EndsAttempt = AttemptEnd{string(c.To), c.Reason, c.Message}
+	}
+	if c.EndsAttempt.Outcome != "" {
+		if err := t.endAttempt(run, c.EndsAttempt); err != nil {
+			return Run{}, err
+		}
+	}
 	if c.Attempt > 0 {
 		run.Attempt = c.Attempt
 	}
@@ -181,10 +215,15 @@ func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 		if c.KeepStaging.IsZero() && !neverStarted {
 			run.StagingUntil = t.Now
 		}
+		if !published(c) && c.Reason != api.ReasonPublish { // which a retry goes on with
+			if err := t.RestoreRedriven(run.ID); err != nil {
+				return Run{}, err
+			}
+		}
 		if err := account(t, &run); err != nil {
 			return Run{}, err
 		}
-		final = encode(frozen{run.Counts, run.MiniBatches, run.Requests})
+		final = encode(frozenOf(run))
 	}
 	run.markWithheld()
 	err := t.one(`UPDATE runs SET state = $1, reason = $2, message = $3, version = version + 1, attempt = $4, staging_until = $5,
@@ -215,10 +254,15 @@ func (t *Tx) DropStaged(run Run) (Run, error) {
 	if err := t.CancelMiniBatches(run.ID); err != nil {
 		return Run{}, err
 	}
+	if run.Counts.Committed > 0 { // then what it left is in the ledger
+		if err := t.exec(`UPDATE mini_batches SET carried = 1 WHERE run_id = $1 AND ledger > 0 AND state = 'cancelled'`, run.ID); err != nil {
+			return Run{}, err
+		}
+	}
 	if err := account(t, &run); err != nil {
 		return Run{}, err
 	}
-	return run, t.exec(`UPDATE runs SET counts = $1 WHERE id = $2`, encode(frozen{run.Counts, run.MiniBatches, run.Requests}), run.ID)
+	return run, t.exec(`UPDATE runs SET counts = $1 WHERE id = $2`, encode(frozenOf(run)), run.ID)
 }
 
 // StagingSwept notes that an ended run has no staged files any more.
@@ -250,39 +294,6 @@ func (s *Store) Events(run string) ([]api.Event, error) {
 			UNION ALL
 			SELECT id, at, kind, actor, "from", "to", reason, detail FROM events WHERE uid = (SELECT uid FROM runs WHERE id = $1) AND run_id = $1)
 		ORDER BY id`, run)
-}
-
-// Launch is a prediction server that was, or was going to be, started.
-type Launch struct {
-	ID        string
-	Run       string
-	Epoch     int64
-	PID       int
-	StartTime string // as the operating system tells it, to tell a reused pid
-}
-
-// InsertLaunch records the intent to start a prediction server.
-func (t *Tx) InsertLaunch(run, id string) error {
-	err := t.one(`UPDATE runs SET launches = launches + 1 WHERE id = $1`, run)
-	if err != nil {
-		return err
-	}
-	return t.exec(`INSERT INTO launches (id, run_id, epoch, created_at) VALUES ($1, $2, $3, $4)`, id, run, t.w.epoch, nanos(t.Now))
-}
-
-// RecordLaunch notes the process that a launch became.
-func (t *Tx) RecordLaunch(id string, pid int, startTime string) error {
-	return t.one(`UPDATE launches SET pid = $1, start_time = $2 WHERE id = $3`, pid, startTime, id)
-}
-
-// EndLaunch notes how a prediction server ended.
-func (t *Tx) EndLaunch(id, outcome string) error {
-	return t.one(`UPDATE launches SET ended_at = $1, outcome = $2 WHERE id = $3`, nanos(t.Now), outcome, id)
-}
-
-// CloseOldLaunches marks the launches of earlier epochs as ended.
-func (t *Tx) CloseOldLaunches() error {
-	return t.exec(`UPDATE launches SET ended_at = $1, outcome = 'orphan reaped' WHERE ended_at = 0 AND epoch < $2`, nanos(t.Now), t.w.epoch)
 }
 
 // NewerRevision finds a run that published the same occurrence after run did.

@@ -124,7 +124,7 @@ func TestWithheldStagingIsForgottenWithItsAccounting(t *testing.T) {
 	claimed := claim(t, s, run, 3)
 	stage(t, s, run, claimed[0], 1)
 	do(t, s, func(tx *Tx) error {
-		return errors.Join(tx.Release(run, claimed[1], api.MiniBatchGivenUp, Failure{Class: api.ClassData}, true, time.Time{}), tx.ReleaseAll(run.ID))
+		return errors.Join(tx.Release(run, claimed[1], Release{To: api.MiniBatchGivenUp, Failure: Failure{Class: api.ClassData}, UsesAttempt: true}), tx.ReleaseAll(run.ID))
 	})
 	run = made(t, s, func(tx *Tx) (Run, error) {
 		return tx.MoveRun(run, RunChange{To: api.RunFailed, Reason: api.ReasonMaxFailed, KeepStaging: c.now().Add(time.Hour)})
@@ -161,24 +161,22 @@ func TestLaunchesAreCountedAndClosed(t *testing.T) {
 	s, c := open(t)
 	run := newRun(t, s, newJob(t, s, "iris"), api.Run{})
 	do(t, s, func(tx *Tx) error {
-		return errors.Join(tx.InsertLaunch(run.ID, "one"), tx.InsertLaunch(run.ID, "two"), tx.RecordLaunch("one", 42, "123"), tx.EndLaunch("one", "stopped"))
+		return errors.Join(tx.InsertLaunch(Launch{ID: "one", Run: run.ID}), tx.InsertLaunch(Launch{ID: "two", Run: run.ID}), tx.RecordLaunch("one", 42, "123"), tx.EndLaunch("one", "stopped"))
 	})
 	if got := must(s.Run(run.ID))(t); got.Launches != 2 || got.Version != run.Version {
 		t.Errorf("got %+v", got)
 	}
 	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.RecordLaunch("none", 1, "") })
-	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.InsertLaunch("none", "three") })
+	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.InsertLaunch(Launch{ID: "three", Run: "none"}) })
 	outcomes := func() []string {
 		return must(list(s.reader(), scanText, `SELECT id || ' ' || outcome FROM launches ORDER BY id`))(t)
 	}
-	do(t, s, func(tx *Tx) error { return tx.CloseOldLaunches() })
 	if got := outcomes(); !reflect.DeepEqual(got, []string{"one stopped", "two "}) {
 		t.Errorf("in its own epoch: %q", got)
 	}
 	closeStore(t, s)
 	s = openAt(t, s.Dir(), c)
-	do(t, s, func(tx *Tx) error { return tx.CloseOldLaunches() })
-	if got := outcomes(); !reflect.DeepEqual(got, []string{"one stopped", "two orphan reaped"}) {
+	if got := outcomes(); !reflect.DeepEqual(got, []string{"one stopped", "two the runner ended"}) {
 		t.Errorf("in the next epoch: %q", got)
 	}
 }

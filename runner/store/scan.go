@@ -10,24 +10,59 @@ import (
 // querier is what both the writer's transaction and the readers offer.
 type querier interface {
 	rows(query string, args ...any) (*sql.Rows, error)
+	// saw is told how a query ended, and gives its error.
+	saw(error) error
+	// clock is now, by the store's clock.
+	clock() time.Time
 }
 
 // readers answers queries outside the writer's transaction, on a snapshot.
-type readers struct{ db *sql.DB }
+type readers struct{ store *Store }
 
 func (r readers) rows(query string, args ...any) (*sql.Rows, error) {
-	return r.db.Query(query, args...)
+	stmt, err := r.store.prepared(query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.Query(args...)
 }
 
-func (s *Store) reader() readers { return readers{s.readDB} }
+// prepared keeps a reader's query prepared: there are few, asked again and
+// again, and SQLite takes longer to understand one than to answer it.
+func (s *Store) prepared(query string) (*sql.Stmt, error) {
+	if stmt, ok := s.queries.Load(query); ok {
+		return stmt.(*sql.Stmt), nil
+	}
+	stmt, err := s.readDB.Prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	if earlier, raced := s.queries.LoadOrStore(query, stmt); raced {
+		return earlier.(*sql.Stmt), stmt.Close()
+	}
+	return stmt, nil
+}
+
+// saw notes damage. What else a reader meets says nothing about writing.
+func (r readers) saw(err error) error {
+	if isDamage(err) {
+		return r.store.saw(err)
+	}
+	return err
+}
+
+func (r readers) clock() time.Time { return r.store.now() }
+
+func (s *Store) reader() readers { return readers{s} }
 
 // list reads all rows of a query through scan.
 func list[T any](q querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := q.rows(query, args...)
 	if err != nil {
-		return nil, err
+		return nil, q.saw(err)
 	}
-	return collect(rows, scan)
+	all, err := collect(rows, scan)
+	return all, q.saw(err)
 }
 
 // collect reads the rows that are left and closes them.

@@ -18,6 +18,7 @@ type Standing struct {
 	Missed   map[string]int64
 	Skipped  map[string]int64
 	Backfill *Backfill // the one that has not ended
+	Owed     int64     // records that wait in its ledger
 }
 
 // Standings tells where every live job stands, by uid, in a handful of
@@ -75,6 +76,7 @@ func (s *Store) standings(which string, args ...any) (map[string]*Standing, erro
 		s.lastDecisions(of, which, args),
 		s.decisionCounts(of, which, args),
 		s.activeBackfills(of, which, args),
+		s.owed(of, which, args),
 	); err != nil {
 		return nil, err
 	}
@@ -115,5 +117,16 @@ func (s *Store) activeBackfills(of func(string) *Standing, which string, args []
 	for i := range active {
 		of(active[i].UID).Backfill = &active[i]
 	}
+	return err
+}
+
+func (s *Store) owed(of func(string) *Standing, which string, args []any) error {
+	_, err := list(s.reader(), func(rows *sql.Rows) (uid string, err error) {
+		var records int64
+		err = rows.Scan(&uid, &records)
+		of(uid).Owed = records
+		return uid, err
+	}, `SELECT ledger.uid, SUM(ledger.records) FROM jobs JOIN ledger ON ledger.uid = jobs.uid AND ledger.settled_by = ''
+		WHERE `+which+` GROUP BY ledger.uid`, args...)
 	return err
 }

@@ -9,11 +9,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite" // the driver
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
@@ -37,7 +37,10 @@ type Store struct {
 	lock     *os.File
 	writeDB  *sql.DB
 	readDB   *sql.DB
+	queries  sync.Map // of the readers: text → *sql.Stmt, as long as readDB
 	writer   *writer
+	watch    watch
+	trouble  trouble
 	runnerID string
 	epoch    int64
 	now      func() time.Time
@@ -59,13 +62,26 @@ func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error)
 	}
 	s := &Store{dir: dir, lock: lock, now: now}
 	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(s.saw(err), s.Close())
 	}
 	return s, nil
 }
 
+// checkedFor is how long a start looks for damage. What it can't read in that
+// time is found by the first who reads it; a start must not take minutes.
+const checkedFor = 5 * time.Second
+
 func (s *Store) open(ctx context.Context) error {
 	path := filepath.Join(s.dir, File)
+	if err := removeCopies(s.dir); err != nil {
+		return err
+	}
+	if _, err := finishRestore(s.dir); err != nil {
+		return fmt.Errorf("go on restoring the store in %s: %w", s.dir, err)
+	}
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 { // SQLite would take it for a new one
+		return fmt.Errorf("%w: it is empty; if this data dir was never used, remove it", errDamaged)
+	}
 	var err error
 	// A checkpoint for each 16 MB of log: a wave of due jobs rewrites the same
 	// pages again and again, and copies them once.
@@ -73,6 +89,9 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	s.writeDB.SetMaxOpenConns(1)
+	if err := checkAtStart(ctx, s.writeDB); err != nil {
+		return err
+	}
 	if err := migrate(ctx, s.writeDB, path); err != nil {
 		return err
 	}
@@ -80,10 +99,20 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	s.readDB.SetMaxOpenConns(4)
-	if s.writer, err = startWriter(s.writeDB, s.now); err != nil {
+	if s.writer, err = startWriter(s); err != nil {
 		return err
 	}
 	return s.beginEpoch(ctx)
+}
+
+func checkAtStart(ctx context.Context, db *sql.DB) error {
+	limited, cancel := context.WithTimeout(ctx, checkedFor)
+	defer cancel()
+	err := quickCheck(limited, db)
+	if err != nil && limited.Err() != nil && !isDamage(err) {
+		return ctx.Err()
+	}
+	return err
 }
 
 // Close waits for writes under way and releases the data dir. It may be
@@ -122,12 +151,22 @@ func (s *Store) Write(ctx context.Context, f func(*Tx) error) error {
 
 // Check reads the whole database and says what is wrong with it.
 func (s *Store) Check(ctx context.Context) error {
+	return s.saw(quickCheck(ctx, s.readDB))
+}
+
+func quickCheck(ctx context.Context, db *sql.DB) error { return checkBy(ctx, db, "quick_check") }
+
+func integrityCheck(ctx context.Context, db *sql.DB) error {
+	return checkBy(ctx, db, "integrity_check")
+}
+
+func checkBy(ctx context.Context, db *sql.DB, pragma string) error {
 	var result string
-	if err := s.readDB.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
-		return fmt.Errorf("check %s: %w", filepath.Join(s.dir, File), err)
+	if err := db.QueryRowContext(ctx, "PRAGMA "+pragma+"(1)").Scan(&result); err != nil {
+		return fmt.Errorf("check the store: %w", err)
 	}
 	if result != "ok" {
-		return fmt.Errorf("%s is damaged: %s", filepath.Join(s.dir, File), result)
+		return fmt.Errorf("%w: %s", errDamaged, strings.TrimPrefix(result, "*** in database main ***\n"))
 	}
 	return nil
 }
@@ -150,6 +189,9 @@ func (s *Store) beginEpoch(ctx context.Context) error {
 			return err
 		}
 		tx.w.epoch = s.epoch
+		if err := tx.closeOldLaunches(); err != nil { // before this epoch writes about their runs
+			return err
+		}
 		if err := tx.exec(`UPDATE mini_batches SET state = $1 WHERE state = $2 AND epoch < $3
 			AND run_id IN (SELECT id FROM runs WHERE state IN ('queued', 'planning', 'provisioning', 'running', 'committing'))`,
 			api.MiniBatchPending, api.MiniBatchRunning, s.epoch); err != nil {
@@ -168,17 +210,14 @@ func (s *Store) beginEpoch(ctx context.Context) error {
 	})
 }
 
-// IsStorage tells a full or failing disk under the database from other errors.
-func IsStorage(err error) bool {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		code := e.Code() & 0xff
-		return code == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_IOERR
-	}
-	return false
+// openDB opens a store.
+func openDB(path string, options ...string) (*sql.DB, error) {
+	return openPlain(path, append([]string{"_pragma=journal_mode(WAL)"}, options...)...)
 }
 
-func openDB(path string, options ...string) (*sql.DB, error) {
-	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(0)&_pragma=cache_size(-1024)"
+// openPlain opens a database, in whichever journal mode it is.
+func openPlain(path string, options ...string) (*sql.DB, error) {
+	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?_pragma=busy_timeout(10000)&_pragma=foreign_keys(0)&_pragma=cache_size(-1024)"
 	for _, option := range options {
 		dsn += "&" + option
 	}

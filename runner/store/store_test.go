@@ -161,12 +161,12 @@ func runningRun(t fataler, s *Store, job Job, occurrence time.Time, sizes ...int
 
 func claim(t fataler, s *Store, run Run, limit int) []MiniBatch {
 	t.Helper()
-	return made(t, s, func(tx *Tx) ([]MiniBatch, error) { return tx.Claim(run, limit) })
+	return made(t, s, func(tx *Tx) ([]MiniBatch, error) { return tx.Claim(run, limit, false) })
 }
 
 // result is a result for m with so many dead letters.
 func result(m MiniBatch, dead int64) Staged {
-	s := Staged{Path: fmt.Sprintf("%d.%d", m.Number, m.Fence), Records: m.Records - dead, Bytes: 100, SHA256: "sum", Requests: 1}
+	s := Staged{Path: fmt.Sprintf("%d.%d", m.Number, m.Fence), Records: m.Records - dead, Bytes: 100, SHA256: "sum", Effort: Effort{Requests: 1}}
 	for i := range dead {
 		s.DeadLetters = append(s.DeadLetters, PlacedDeadLetter{Position: i, DeadLetter: api.DeadLetter{
 			MiniBatch: m.Number, Class: api.ClassBadRecord, Source: api.Place{File: "/in/a.csv", Line: m.FirstLine + i}}})
@@ -327,7 +327,7 @@ func TestANewEpochTakesOverWhatTheOldOneLeft(t *testing.T) {
 	}
 	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.Stage(failed, late, result(late, 0)) }) // same fence, older epoch
 	doErr(t, s, ErrFenced, func(tx *Tx) error {
-		return tx.Release(running, claimed[1], api.MiniBatchGivenUp, Failure{}, true, time.Time{})
+		return tx.Release(running, claimed[1], Release{To: api.MiniBatchGivenUp, UsesAttempt: true})
 	})
 	events := must(s.Events(running.ID))(t)
 	if last := events[len(events)-1]; last.From != "running" || last.To != "queued" || last.Actor != "runner" {

@@ -27,6 +27,7 @@ type writer struct {
 	done  chan struct{}
 	now   func() time.Time
 	epoch int64
+	store *Store // is told how commits end
 }
 
 type write struct {
@@ -36,13 +37,13 @@ type write struct {
 	done chan struct{}
 }
 
-func startWriter(db *sql.DB, now func() time.Time) (*writer, error) {
-	conn, err := db.Conn(context.Background())
+func startWriter(s *Store) (*writer, error) {
+	conn, err := s.writeDB.Conn(context.Background())
 	if err != nil {
 		return nil, fmt.Errorf("open the store for writing: %w", err)
 	}
 	w := &writer{
-		conn: conn, stmts: map[string]*sql.Stmt{}, now: now,
+		store: s, conn: conn, stmts: map[string]*sql.Stmt{}, now: s.now,
 		queue: make(chan *write, maxGroup), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go w.loop()
@@ -52,6 +53,9 @@ func startWriter(db *sql.DB, now func() time.Time) (*writer, error) {
 func (w *writer) do(ctx context.Context, f func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if damage, _ := w.store.trouble.now(); damage != nil {
+		return damage
 	}
 	op := &write{f: f, done: make(chan struct{})}
 	select {
@@ -133,10 +137,14 @@ func (w *writer) commit(group []*write) {
 	}
 	if err != nil {
 		_ = tx.exec("ROLLBACK") // fails where SQLite has rolled back by itself
+		err = w.store.saw(fmt.Errorf("write to the store: %w", err))
 		for _, op := range group {
-			op.err = fmt.Errorf("write to the store: %w", err)
+			op.err = err
 		}
+		return
 	}
+	w.store.trouble.over()
+	w.store.watch.tell()
 }
 
 // guarded runs one write between savepoints, so that its failure undoes its
@@ -146,7 +154,7 @@ func (t *Tx) guarded(op *write) error {
 		return err
 	}
 	if op.err = run(op.f, t); op.err != nil {
-		if IsStorage(op.err) {
+		if IsStorage(op.err) || isDamage(op.err) {
 			return op.err
 		}
 		if err := t.exec("ROLLBACK TO op"); err != nil {
@@ -236,6 +244,11 @@ func (t *Tx) rows(query string, args ...any) (*sql.Rows, error) {
 	}
 	return stmt.Query(args...)
 }
+
+// saw leaves it to the commit to judge an error.
+func (t *Tx) saw(err error) error { return err }
+
+func (t *Tx) clock() time.Time { return t.Now }
 
 // meta reads a value of the meta table, storing first where there is none.
 func (t *Tx) meta(key, first string) (value string, err error) {
