@@ -19,7 +19,9 @@ var Names = []string{
 	"stage.written",  // a part is written, not yet synced
 	"stage.synced",   // a part is durable, the store does not know it
 	"stage.row",      // the store has the part's row
+	"isolate.half",   // the answer of a half is known, the next is not sent
 	"retry_wait.row", // the store has the wait of a failed mini-batch
+	"carry.row",      // the ledger rows of what is carried are written, not stored
 
 	"publish.intent",   // the point of no return is stored
 	"publish.part",     // the parts of the folder are assembled
@@ -27,6 +29,15 @@ var Names = []string{
 	"publish.renamed",  // the folder is in place, the pointer is not
 	"publish.pointer",  // the pointer is in place, the store does not know it
 	"publish.row",      // the store knows that the run has ended
+	"close.ledger",     // the memory of a job is moved with the end of a run, not stored
+
+	"reveal.marked",   // a folder says that its run is under way, nothing is in it
+	"reveal.part",     // a mini-batch is visible, the store does not know it
+	"reveal.row",      // the store knows that a mini-batch is visible
+	"retain.decided",  // the store says that a folder goes, it is there
+	"retain.unmarked", // a folder that goes has lost its _SUCCESS
+	"retain.emptied",  // only the manifest is left of a folder that goes
+	"retain.removed",  // a folder is gone, the store does not know it
 
 	"drain.begin", // the runner was told to stop
 

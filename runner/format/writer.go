@@ -14,6 +14,9 @@ import (
 type Writer interface {
 	// Write writes one record: one value per column, in their order.
 	Write(values []Value) error
+	// Copy writes a record as such a Writer has written it before, its line
+	// end included.
+	Copy(record []byte) error
 	// Flush hands what is buffered to the underlying writer.
 	Flush() error
 }
@@ -55,6 +58,15 @@ func (o *output) end() error {
 		return nil
 	}
 	return o.Flush()
+}
+
+// Copy implements Writer.
+func (o *output) Copy(record []byte) error {
+	if o.err != nil {
+		return o.err
+	}
+	o.buf = append(o.buf, record...)
+	return o.end()
 }
 
 // Flush implements Writer.

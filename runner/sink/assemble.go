@@ -31,12 +31,12 @@ func (f *Files) assemble(now published, p Publication) error {
 		if err != nil {
 			return err
 		}
-		if err := f.take(from, part); err != nil {
+		if err := f.take(from, filepath.Join(f.publishing(), part.Name), part); err != nil {
 			return err
 		}
 	}
 	failpoint.Here("publish.part")
-	if err := f.writeDeadLetters(p.DeadLetters); err != nil {
+	if _, err := f.writeDeadLetters(filepath.Join(f.publishing(), DeadLettersName), p.DeadLetters); err != nil {
 		return fmt.Errorf("write %s: %w", DeadLettersName, err)
 	}
 	manifest, err := encode(p.Manifest)
@@ -57,6 +57,9 @@ func (f *Files) locate(now published, part PublishedPart) (string, error) {
 	if part.Path != "" {
 		return filepath.Join(f.Staging(), part.Path), nil
 	}
+	if f.isShown(now) { // its manifest lists no part yet
+		return filepath.Join(now.dir, f.partOf(part).Name), nil
+	}
 	if now.manifest != nil {
 		if old, ok := now.manifest.part(part.MiniBatch); ok && old.SHA256 == part.SHA256 {
 			return filepath.Join(now.dir, old.Name), nil
@@ -65,17 +68,12 @@ func (f *Files) locate(now published, part PublishedPart) (string, error) {
 	return "", fmt.Errorf("mini-batch %d is to stay as published, and is not in the published folder", part.MiniBatch)
 }
 
-// take gives a part its place in publish/: a second name of the same file,
-// which is durable already, or a copy where that can't be.
-func (f *Files) take(from string, part ManifestPart) error {
-	info, err := os.Lstat(from)
-	if err != nil {
+// take gives a part another name: of the same file, which is durable already,
+// or of a copy where that can't be.
+func (f *Files) take(from, to string, part ManifestPart) error {
+	if err := checkSize(from, part); err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() || info.Size() != part.Bytes {
-		return fmt.Errorf("%s has %d bytes, %d were written: somebody changed it", from, info.Size(), part.Bytes)
-	}
-	to := filepath.Join(f.publishing(), part.Name)
 	if err := f.fs.Link(from, to); !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
@@ -90,18 +88,29 @@ func (f *Files) take(from string, part ManifestPart) error {
 	})
 }
 
-// writeDeadLetters writes no file where there is none.
-func (f *Files) writeDeadLetters(letters iter.Seq2[api.DeadLetter, error]) error {
+func checkSize(path string, part ManifestPart) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() != part.Bytes {
+		return fmt.Errorf("%s has %d bytes, %d were written: somebody changed it", path, info.Size(), part.Bytes)
+	}
+	return nil
+}
+
+// writeDeadLetters writes them one by one, and no file where there is none.
+func (f *Files) writeDeadLetters(path string, letters iter.Seq2[api.DeadLetter, error]) (written bool, err error) {
 	if letters == nil {
-		return nil
+		return false, nil
 	}
 	next, stop := iter.Pull2(letters)
 	defer stop()
 	letter, err, ok := next()
 	if !ok {
-		return nil
+		return false, nil
 	}
-	return f.create(filepath.Join(f.publishing(), DeadLettersName), func(w io.Writer) error {
+	return true, f.create(path, func(w io.Writer) error {
 		buffer := bufio.NewWriter(w)
 		lines := json.NewEncoder(buffer)
 		lines.SetEscapeHTML(false)

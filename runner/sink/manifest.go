@@ -29,8 +29,8 @@ type Manifest struct {
 	Generation int64          `json:"generation"`
 	Origin     api.Origin     `json:"origin"`
 	Occurrence time.Time      `json:"occurrence"`
-	Revision   int64          `json:"revision"` // counting from 1 within the occurrence
-	State      api.RunState   `json:"state"`
+	Revision   int64          `json:"revision"`        // counting from 1 within the occurrence
+	State      api.RunState   `json:"state"`           // succeeded or incomplete; of a progressive folder without _SUCCESS: running, failed, …
 	Reason     api.Reason     `json:"reason,omitzero"` // accepted: somebody published it in spite of failures
 	PlanHash   string         `json:"plan_hash"`
 	Counts     api.Counts     `json:"counts"`
@@ -44,11 +44,13 @@ type Manifest struct {
 
 // ManifestPart is one part of a published folder.
 type ManifestPart struct {
-	Name      string `json:"name"`
-	MiniBatch int64  `json:"mini_batch"`
-	Records   int64  `json:"records"`
-	Bytes     int64  `json:"bytes"`
-	SHA256    string `json:"sha256"`
+	Name         string `json:"name"`
+	MiniBatch    int64  `json:"mini_batch"`
+	Records      int64  `json:"records"`
+	DeadLettered int64  `json:"dead_lettered,omitzero"` // records of the mini-batch that are not in the part
+	Bytes        int64  `json:"bytes"`
+	SHA256       string `json:"sha256"`
+	Fingerprint  string `json:"fingerprint,omitzero"` // of the model, where a run may mix models
 }
 
 // Times are the instants of a run. PublishedAt is that of the stored intent,

@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
 )
+
+const sharedRootHint = "give this job an output.files.uri with another folder before its first placeholder, or move the pointer away if that job is gone"
 
 // Latest is the pointer at the root: the newest published folder.
 type Latest struct {
@@ -38,14 +41,14 @@ func (f *Files) latest() (*Latest, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, f.unreadable(err)
+		return nil, unreadable(f.root, err)
 	}
 	latest := &Latest{}
 	if err := decode(content, latest, &latest.Format); err != nil {
-		return nil, f.taken("output pointer %s: %w", path, err)
+		return nil, taken("output pointer %s: %w", path, err)
 	}
 	if latest.UID != f.uid {
-		return nil, f.taken("output pointer %s belongs to job %q (uid %s)", path, latest.Job, latest.UID)
+		return nil, api.Fail(api.ReasonOutputTaken, sharedRootHint, fmt.Errorf("output pointer %s belongs to job %q (uid %s), and two jobs can't share one", path, latest.Job, latest.UID))
 	}
 	return latest, nil
 }

@@ -35,6 +35,8 @@ type Publication struct {
 type PublishedPart struct {
 	MiniBatch int64
 	Staged
+	DeadLettered int64  // records of the mini-batch that are dead letters
+	Fingerprint  string // of the model that predicted it, where a run may mix models
 }
 
 // Publish puts the folder in place and moves the pointer. It may be called
@@ -52,10 +54,18 @@ func (f *Files) Publish(p Publication) error {
 	if _, err := f.latest(); err != nil { // before the folder is in place, not after
 		return err
 	}
-	if !f.isPublished(now, p.Manifest) {
-		if err := f.replace(now, p); err != nil {
-			return fmt.Errorf("publish %s: %w", f.folder, err)
-		}
+	switch {
+	case f.isPublished(now, p.Manifest):
+	case f.isShown(now):
+		err = f.finish(p)
+	default:
+		err = f.replace(now, p)
+	}
+	if err == nil {
+		err = f.succeed()
+	}
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", f.folder, err)
 	}
 	// Also where the folder is in place: the crash may have come before this.
 	if err := f.fs.SyncDir(filepath.Dir(f.folder)); err != nil {
@@ -79,17 +89,22 @@ func (f *Files) complete(p Publication) Publication {
 	slices.SortFunc(p.Parts, func(a, b PublishedPart) int { return cmp.Compare(a.MiniBatch, b.MiniBatch) })
 	m.Parts = make([]ManifestPart, 0, len(p.Parts))
 	for _, part := range p.Parts {
-		m.Parts = append(m.Parts, ManifestPart{
-			Name:      fmt.Sprintf("part-%06d.%s", part.MiniBatch, f.format),
-			MiniBatch: part.MiniBatch, Records: part.Records, Bytes: part.Bytes, SHA256: part.SHA256,
-		})
+		m.Parts = append(m.Parts, f.partOf(part))
 	}
 	return p
 }
 
+// partOf is a part's entry in the manifest.
+func (f *Files) partOf(p PublishedPart) ManifestPart {
+	return ManifestPart{
+		Name:      fmt.Sprintf("part-%06d.%s", p.MiniBatch, f.format),
+		MiniBatch: p.MiniBatch, Records: p.Records, DeadLettered: p.DeadLettered, Bytes: p.Bytes, SHA256: p.SHA256, Fingerprint: p.Fingerprint,
+	}
+}
+
 // isPublished tells whether an earlier try has put the folder in place.
 func (f *Files) isPublished(now published, m Manifest) bool {
-	return now.dir == f.folder && now.manifest != nil && now.manifest.Run == m.Run && now.manifest.Revision == m.Revision
+	return now.dir == f.folder && now.manifest != nil && now.manifest.Run == m.Run && now.manifest.Revision == m.Revision && now.manifest.whole()
 }
 
 // replace assembles the folder and puts it in the place of what is there.

@@ -31,9 +31,42 @@ func (f *Files) CheckTaken() error {
 	return err
 }
 
+// CheckPublished fails unless all of the parts are in the folder, so that
+// another revision can take them from there.
+func (f *Files) CheckPublished(parts []PublishedPart) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	now, err := f.published()
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		part.Path = ""
+		path, err := f.locate(now, part)
+		if err == nil {
+			err = checkSize(path, f.partOf(part))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PublishedBy is the run whose folder it is now; none where nothing is there.
+func (f *Files) PublishedBy() (run string, err error) {
+	now, err := f.published()
+	if err != nil || now.manifest == nil {
+		return "", err
+	}
+	return now.manifest.Run, nil
+}
+
 // NextRevision is the revision that a publish would have now: one more than
 // that of the published folder, and than the pointer's if it names the same
 // occurrence (whose folder may have been removed, or be named after its run).
+// A progressive folder keeps the revision it was begun with.
 func (f *Files) NextRevision() (int64, error) {
 	now, err := f.published()
 	if err != nil {
@@ -42,6 +75,9 @@ func (f *Files) NextRevision() (int64, error) {
 	latest, err := f.latest()
 	if err != nil {
 		return 0, err
+	}
+	if f.isShown(now) {
+		return now.manifest.Revision, nil
 	}
 	revision := int64(0)
 	if now.manifest != nil {
@@ -62,57 +98,57 @@ func (f *Files) published() (published, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return published{}, f.unreadable(err)
+			return published{}, unreadable(f.folder, err)
 		case !info.IsDir():
-			return published{}, f.taken("output %s is not a folder", dir)
+			return published{}, taken("output %s is not a folder", dir)
 		}
-		manifest, err := f.ownManifest(dir)
+		manifest, err := ownManifest(dir, f.uid)
 		return published{dir: dir, manifest: manifest}, err
 	}
 	return published{}, nil
 }
 
 // ownManifest reads the manifest of an existing folder, nil if it is empty.
-// It fails if the folder, or anything in it, is not this job's.
-func (f *Files) ownManifest(dir string) (*Manifest, error) {
+// It fails if the folder, or anything in it, is not the job's.
+func ownManifest(dir, uid string) (*Manifest, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, f.unreadable(err)
+		return nil, unreadable(dir, err)
 	}
 	if len(entries) == 0 {
 		return nil, nil
 	}
 	content, err := os.ReadFile(filepath.Join(dir, ManifestName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, f.taken("output folder %s holds files (%s, …) and no %s: no job wrote it", dir, entries[0].Name(), ManifestName)
+		return nil, taken("output folder %s holds files (%s, …) and no %s: no job wrote it", dir, entries[0].Name(), ManifestName)
 	}
 	if err != nil {
-		return nil, f.unreadable(err)
+		return nil, unreadable(dir, err)
 	}
 	m := &Manifest{}
 	if err := decode(content, m, &m.Format); err != nil {
-		return nil, f.taken("output folder %s: read its %s: %w", dir, ManifestName, err)
+		return nil, taken("output folder %s: read its %s: %w", dir, ManifestName, err)
 	}
-	if m.UID != f.uid {
-		return nil, f.taken("output folder %s belongs to job %q (uid %s)", dir, m.Job, m.UID)
+	if m.UID != uid {
+		return nil, taken("output folder %s belongs to job %q (uid %s)", dir, m.Job, m.UID)
 	}
-	own := map[string]bool{ManifestName: true, SuccessName: true, DeadLettersName: true}
+	listed := map[string]bool{ManifestName: true, SuccessName: true, DeadLettersName: true}
 	for _, part := range m.Parts {
-		own[part.Name] = true
+		listed[part.Name] = true
 	}
 	for _, entry := range entries {
-		if !own[entry.Name()] {
-			return nil, f.taken("output folder %s holds %s, which no run wrote and a new revision would remove", dir, entry.Name())
+		// The manifest of a run under way does not list the parts yet.
+		if name := entry.Name(); !listed[name] && (m.whole() || !shownForm.MatchString(name)) {
+			return nil, taken("output folder %s holds %s, which no run wrote and a new revision would remove", dir, name)
 		}
 	}
 	return m, nil
 }
 
-func (f *Files) taken(format string, args ...any) error {
+func taken(format string, args ...any) error {
 	return api.Fail(api.ReasonOutputTaken, takenHint, fmt.Errorf(format, args...))
 }
 
-func (f *Files) unreadable(err error) error {
-	return api.Fail(api.ReasonOutputUnwritable, unwritableHint,
-		fmt.Errorf("look at output %s: %w", f.folder, err))
+func unreadable(dir string, err error) error {
+	return api.Fail(api.ReasonOutputUnwritable, unwritableHint, fmt.Errorf("look at output %s: %w", dir, err))
 }

@@ -12,8 +12,13 @@
 //	  _SUCCESS                       empty; the folder is complete
 //	.batch/<run>/                    a run's own, removed at its end
 //	  <run attempt>/<mini-batch>.<fence>   staged parts
+//	  part-000001.jsonl …            files on their way into a folder that is visible
 //	  publish/                       the folder being assembled; later the one it replaced
 //	  replaced/                      the same where folders can't be exchanged in one step
+//
+// A run may also show its parts one by one, before it has ended: see
+// progressive.go. What is published whole is only ever replaced whole, or
+// removed by Output.Remove when its job does not keep it any longer.
 //
 // Which staged parts count is not decided here: the store's rows are the only
 // truth, and a staged file without a row is garbage.

@@ -129,7 +129,7 @@ func TestAFolderOfSomebodyElseIsTaken(t *testing.T) {
 		}, "not a folder"},
 		"another job's pointer": {func(t *testing.T, p place, _ string) {
 			writeFile(t, filepath.Join(p.root, "_LATEST.json"), `{"format": 1, "job": "fraud", "folder": "x"}`)
-		}, `"fraud"`},
+		}, `job "fraud" (uid ), and two jobs can't share one; give this job an output.files.uri with another folder before its first placeholder`},
 		"a pointer that is none": {func(t *testing.T, p place, _ string) {
 			writeFile(t, filepath.Join(p.root, "_LATEST.json"), "see dt=2026")
 		}, "_LATEST.json"},

@@ -76,6 +76,16 @@ func (p *Part) Write(values []format.Value) error {
 	return nil
 }
 
+// Copy appends one record as it stands in another part of the run, its line
+// end included.
+func (p *Part) Copy(record []byte) error {
+	if err := p.writer.Copy(record); err != nil {
+		return fmt.Errorf("write staged part %s: %w", p.full(), err)
+	}
+	p.records++
+	return nil
+}
+
 // Finish makes the part durable. After an error the part is to be aborted.
 func (p *Part) Finish() (Staged, error) {
 	if err := p.finish(); err != nil {

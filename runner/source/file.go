@@ -1,6 +1,8 @@
 package source
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +31,36 @@ type File struct {
 	// StartLine its physical line.
 	Start     int64 `json:"start"`
 	StartLine int64 `json:"start_line"`
+	// SHA256 is the checksum of its content, in hex, where an incremental input
+	// took it.
+	SHA256 string `json:"sha256,omitzero"`
+	// Carried says that the run takes records of it which earlier runs owe; it
+	// may also have the file itself, as new.
+	Carried bool `json:"carried,omitzero"`
+}
+
+// Repin gives the file as it is now if its content still is the pinned one,
+// whatever else about it has changed. What it can't tell is left for Open.
+func (f File) Repin() File {
+	if f.SHA256 == "" || f.Check() == nil {
+		return f
+	}
+	opened, err := os.Open(f.Path)
+	if err != nil {
+		return f
+	}
+	defer func() { _ = opened.Close() }() // read only
+	info, err := opened.Stat()
+	if err != nil || info.Size() != f.Size || !info.Mode().IsRegular() {
+		return f
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, opened); err != nil || hex.EncodeToString(sum.Sum(nil)) != f.SHA256 {
+		return f
+	}
+	f.ModTime = info.ModTime().UTC()
+	f.Inode, f.Device = identity(info)
+	return f
 }
 
 // Open opens the file. It must be the one that was planned: same inode and

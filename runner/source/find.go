@@ -20,19 +20,13 @@ import (
 // Errors are *api.Failure: input_missing where no file matches, config where
 // one that does cannot be used.
 func Find(in api.InputFiles, o api.Occasion, columns []string) ([]File, error) {
-	uri, err := api.ExpandURI(in.URI, o)
+	pattern, paths, err := match(in, o)
 	if err != nil {
-		return nil, unusable("", fmt.Errorf("expand input uri %q: %w", in.URI, err))
-	}
-	pattern := api.Path(uri)
-	paths, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil, unusable("", fmt.Errorf("match input files %q: %w", pattern, err))
+		return nil, err
 	}
 	if len(paths) == 0 {
 		return nil, missing(pattern)
 	}
-	slices.Sort(paths)
 	files := make([]File, 0, len(paths))
 	for _, path := range paths {
 		file, err := inspect(path, in.Format, columns)
@@ -44,17 +38,25 @@ func Find(in api.InputFiles, o api.Occasion, columns []string) ([]File, error) {
 	return files, nil
 }
 
-// missing explains why nothing matched. Glob passes over folders it may not
-// read, so that must be asked apart.
-func missing(pattern string) error {
-	folder := filepath.Dir(pattern)
-	for strings.ContainsAny(folder, `*?[\`) {
-		folder = filepath.Dir(folder)
+// match lists what an input names for one occurrence, sorted.
+func match(in api.InputFiles, o api.Occasion) (pattern string, paths []string, err error) {
+	uri, err := api.ExpandURI(in.URI, o)
+	if err != nil {
+		return "", nil, unusable("", fmt.Errorf("expand input uri %q: %w", in.URI, err))
 	}
-	if opened, err := os.Open(folder); err == nil {
-		_ = opened.Close() // read only
-	} else if errors.Is(err, fs.ErrPermission) {
-		return denied(folder, err)
+	pattern = api.Path(uri)
+	paths, err = filepath.Glob(pattern)
+	if err != nil {
+		return "", nil, unusable("", fmt.Errorf("match input files %q: %w", pattern, err))
+	}
+	slices.Sort(paths)
+	return pattern, paths, nil
+}
+
+// missing explains why nothing matched.
+func missing(pattern string) error {
+	if err := reachable(pattern); errors.Is(err, fs.ErrPermission) {
+		return err
 	}
 	return api.Fail(api.ReasonInputMissing, "check input.files.uri, or see that the file is there before the run",
 		fmt.Errorf("no input file matches %s", pattern))
@@ -92,12 +94,12 @@ func inspect(path, fileFormat string, columns []string) (File, error) {
 		Header: preamble.Header, Start: preamble.Size, StartLine: preamble.Lines + 1,
 	}
 	file.Inode, file.Device = identity(info)
-	return file, file.checkColumns(columns)
+	return file, file.CheckColumns(columns)
 }
 
-// checkColumns looks for the wanted columns in a CSV header. A file of nothing
+// CheckColumns looks for the wanted columns in a CSV header. A file of nothing
 // has none, and no record that would miss one.
-func (f File) checkColumns(columns []string) error {
+func (f File) CheckColumns(columns []string) error {
 	if f.Header == nil {
 		return nil
 	}

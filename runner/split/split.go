@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
@@ -38,21 +39,36 @@ func Split(ctx context.Context, files []source.File, rows int64, emit func(Slice
 	if rows < 1 {
 		return fmt.Errorf("split input: %d rows per mini-batch; at least 1 is needed", rows)
 	}
-	buffer := make([]byte, bufferSize)
 	for i, file := range files {
-		framer, err := format.NewFramer(file.Format)
-		if err != nil {
-			return fmt.Errorf("split input %s: %w", file.Path, err)
-		}
-		c := &cutter{
-			framer: framer, rows: rows, emit: emit, startLine: file.StartLine,
-			slice: Slice{File: i, Offset: file.Start, FirstLine: file.StartLine},
-		}
-		if err := c.splitFile(ctx, file, buffer); err != nil {
+		if err := File(ctx, i, file, rows, nil, emit); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Span is a stretch of a file that begins and ends where records do.
+type Span struct{ Offset, Length int64 }
+
+// Around is Split for one file, the one of that index, but for the records in
+// the spans, which are in order and do not overlap.
+func Around(ctx context.Context, index int, file source.File, rows int64, spans []Span, emit func(Slice) error) error {
+	c, err := newCutter(index, file, rows, emit)
+	if err != nil {
+		return err
+	}
+	c.around = spans
+	return c.splitFile(ctx, file, nil)
+}
+
+// File is Split for one file, the one of that index. The whole content of the
+// file is written to sum, if there is one, in the same pass.
+func File(ctx context.Context, index int, file source.File, rows int64, sum io.Writer, emit func(Slice) error) error {
+	c, err := newCutter(index, file, rows, emit)
+	if err != nil {
+		return err
+	}
+	return c.splitFile(ctx, file, sum)
 }
 
 // cutter cuts one file.
@@ -61,17 +77,36 @@ type cutter struct {
 	rows      int64
 	emit      func(Slice) error
 	startLine int64
-	slice     Slice // grows until it is full and
-	full      Slice // waits here: blank lines at the end of the file are still to be added
+	slice     Slice  // grows until it is full and
+	full      Slice  // waits here: blank lines at the end of the file are still to be added
+	around    []Span // are left out
 }
 
-func (c *cutter) splitFile(ctx context.Context, file source.File, buffer []byte) error {
+func newCutter(index int, file source.File, rows int64, emit func(Slice) error) (*cutter, error) {
+	framer, err := format.NewFramer(file.Format)
+	if err != nil {
+		return nil, fmt.Errorf("split input %s: %w", file.Path, err)
+	}
+	return &cutter{
+		framer: framer, rows: rows, emit: emit, startLine: file.StartLine,
+		slice: Slice{File: index, Offset: file.Start, FirstLine: file.StartLine},
+	}, nil
+}
+
+func (c *cutter) splitFile(ctx context.Context, file source.File, sum io.Writer) error {
 	opened, err := file.Open()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = opened.Close() }() // read only
-	data := io.NewSectionReader(opened, file.Start, file.Size-file.Start)
+	data := io.Reader(io.NewSectionReader(opened, file.Start, file.Size-file.Start))
+	if sum != nil {
+		if _, err := io.Copy(sum, io.NewSectionReader(opened, 0, file.Start)); err != nil {
+			return fmt.Errorf("split input %s: %w", file.Path, err)
+		}
+		data = io.TeeReader(data, sum)
+	}
+	buffer := make([]byte, min(bufferSize, file.Size-file.Start+1))
 	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("split input %s: %w", file.Path, err)
@@ -95,32 +130,82 @@ func (c *cutter) splitFile(ctx context.Context, file source.File, buffer []byte)
 
 func (c *cutter) feed(data []byte) error {
 	for len(data) > 0 {
-		n, records := c.framer.Skip(data, c.rows-c.slice.Records)
+		now, out, err := c.next(data)
+		if err != nil {
+			return err
+		}
+		if out {
+			c.framer.Skip(now, math.MaxInt64)
+			c.begin(c.slice.Offset + int64(len(now)))
+			data = data[len(now):]
+			continue
+		}
+		n, records := c.framer.Skip(now, c.rows-c.slice.Records)
 		data = data[n:]
 		c.slice.Length += int64(n)
 		c.slice.Records += records
-		if c.slice.Records < c.rows {
-			continue
-		}
-		if err := c.release(); err != nil {
-			return err
-		}
-		c.full = c.slice
-		c.slice = Slice{
-			File: c.full.File, Offset: c.full.Offset + c.full.Length,
-			FirstLine: c.startLine + c.framer.Lines(),
+		if c.slice.Records == c.rows {
+			if err := c.cut(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// next is as much of data as is to be cut, or to be left out.
+func (c *cutter) next(data []byte) (now []byte, out bool, err error) {
+	at := c.slice.Offset + c.slice.Length
+	for len(c.around) > 0 && at >= c.around[0].Offset+c.around[0].Length {
+		c.around = c.around[1:]
+	}
+	if len(c.around) == 0 {
+		return data, false, nil
+	}
+	span := c.around[0]
+	if at < span.Offset {
+		return data[:min(int64(len(data)), span.Offset-at)], false, nil
+	}
+	if c.slice.Length > 0 {
+		err = c.cut()
+	}
+	return data[:min(int64(len(data)), span.Offset+span.Length-at)], true, err
+}
+
+// cut ends the slice and begins the next one behind it.
+func (c *cutter) cut() error {
+	if c.slice.Records == 0 {
+		c.tile()
+	} else {
+		if err := c.release(); err != nil {
+			return err
+		}
+		c.full = c.slice
+	}
+	c.begin(c.slice.Offset + c.slice.Length)
+	return nil
+}
+
+// tile adds the slice, which is nothing but blank lines, to the one before,
+// unless a span lies between them.
+func (c *cutter) tile() {
+	if c.full.Offset+c.full.Length == c.slice.Offset {
+		c.full.Length += c.slice.Length
+	}
+}
+
+func (c *cutter) begin(offset int64) {
+	c.slice = Slice{File: c.slice.File, Offset: offset, FirstLine: c.startLine + c.framer.Lines()}
+}
+
 // finish emits what is left at the end of the file.
 func (c *cutter) finish() error {
-	if c.framer.End() {
+	leftOut := len(c.around) > 0 && c.slice.Length == 0 // the last record is without a line end, and in a span
+	if c.framer.End() && !leftOut {
 		c.slice.Records++
 	}
-	if c.slice.Records == 0 { // blank lines at the end: they tile with the slice before
-		c.full.Length += c.slice.Length
+	if c.slice.Records == 0 {
+		c.tile()
 		c.slice = Slice{}
 	}
 	if err := c.release(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"sort"
 	"strings"
 	"testing"
 
@@ -196,6 +197,43 @@ func TestSlicesTileTheFile(t *testing.T) {
 	}
 }
 
+// For any content: what is left out and the slices cut around it give, together,
+// each record once.
+func TestSlicesAroundWhatIsLeftOut(t *testing.T) {
+	dir := t.TempDir()
+	rapid.Check(t, func(t *rapid.T) {
+		piece := rapid.StringOfN(rapid.RuneFrom([]rune("a,\"\n\n\r ")), 0, 60, -1).Draw(t, "piece")
+		planned, rows := rapid.Int64Range(1, 5).Draw(t, "rows of the spans"), rapid.Int64Range(1, 5).Draw(t, "rows")
+		text := "x,y\n" + piece
+		if rapid.IntRange(0, 9).Draw(t, "size") == 0 { // beyond the buffer of the scan
+			text, planned, rows = "x,y\n"+strings.Repeat(piece, 20_000), 60_001, 7_001
+		}
+		file := input(t, dir, "csv", text)[0]
+		var together []line
+		var spans []split.Span
+		for _, s := range slices(t, []source.File{file}, planned) {
+			if rapid.Bool().Draw(t, "left out") {
+				spans = append(spans, split.Span{Offset: s.Offset, Length: s.Length})
+				together = append(together, records(t, file, s.Offset, s.Length, s.FirstLine)...)
+			}
+		}
+		if err := split.Around(t.Context(), 0, file, rows, spans, func(s split.Slice) error {
+			part := records(t, file, s.Offset, s.Length, s.FirstLine)
+			if int64(len(part)) != s.Records || s.Records > rows {
+				t.Fatalf("slice %+v yields %d records", s, len(part))
+			}
+			together = append(together, part...)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		sort.Slice(together, func(i, j int) bool { return together[i].number < together[j].number })
+		if through := records(t, file, file.Start, file.Size-file.Start, file.StartLine); !reflect.DeepEqual(together, through) {
+			t.Fatalf("together they give %d records, reading through %d", len(together), len(through))
+		}
+	})
+}
+
 type line struct {
 	number int64
 	raw    string
@@ -240,5 +278,28 @@ func BenchmarkSplit(b *testing.B) {
 				slices(b, files, 10_000)
 			}
 		})
+	}
+}
+
+// The checksum of a new file comes with the split: all of the file, header and
+// all, whatever the framing makes of it.
+func TestTheWholeFileIsSummedUpInTheSamePass(t *testing.T) {
+	for _, text := range []string{"", "h", "h\n1\n2\n3\n", "\uFEFFh\n1\n\n\n2", "h\n" + strings.Repeat("123456\n", 100_000)} {
+		file := input(t, t.TempDir(), "csv", text)[0]
+		var seen strings.Builder
+		var summed []split.Slice
+		if err := split.File(t.Context(), 7, file, 2, &seen, func(s split.Slice) error {
+			s.File -= 7
+			summed = append(summed, s)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if seen.String() != text {
+			t.Errorf("summed up %d bytes of %d", seen.Len(), len(text))
+		}
+		if plain := slices(t, []source.File{file}, 2); !reflect.DeepEqual(summed, plain) {
+			t.Errorf("cut into %v, without a sum into %v", summed, plain)
+		}
 	}
 }

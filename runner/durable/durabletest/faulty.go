@@ -31,6 +31,9 @@ const (
 	Remove    Op = "remove"
 	RemoveAll Op = "removeall"
 	SyncDir   Op = "syncdir"
+
+	// Row is a step that the test notes: a store says something of the path.
+	Row Op = "row"
 )
 
 // Step is one step that was taken, or tried.
@@ -50,12 +53,17 @@ type Faulty struct {
 	steps []Step
 	space int64 // bytes that may still be written; negative is no limit
 	left  int   // steps that may still be taken; negative is no limit
+	once  int   // steps up to and including one that fails; 0: none does
+	cause error // what that one fails with
 	fail  map[Op]error
+	// replaced is what was in the place of renamed files, by step: a power cut
+	// may bring it back.
+	replaced map[int][]byte
 }
 
 // New wraps a file system, without a fault yet.
 func New(under durable.FS) *Faulty {
-	return &Faulty{under: under, space: -1, left: -1, fail: map[Op]error{}}
+	return &Faulty{under: under, space: -1, left: -1, fail: map[Op]error{}, replaced: map[int][]byte{}}
 }
 
 // SetSpace leaves room for so many bytes more: the write that goes beyond is
@@ -83,6 +91,21 @@ func (f *Faulty) StopAfter(n int) {
 	f.left = n
 }
 
+// FailOnce lets the n-th further step fail with err, counting from 1, and no
+// other one. A write is cut short by it.
+func (f *Faulty) FailOnce(n int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.once, f.cause = n, err
+}
+
+// Note writes down that a store has said something of a path; what, is in kind.
+func (f *Faulty) Note(path, kind string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.steps = append(f.steps, Step{Op: Row, Path: path, To: kind})
+}
+
 // Steps is what happened since the file system was made or Reset.
 func (f *Faulty) Steps() []Step {
 	f.mu.Lock()
@@ -95,12 +118,23 @@ func (f *Faulty) Reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.steps = nil
+	clear(f.replaced)
 }
 
 // step judges whether a step may be taken, takes it and writes it down.
 func (f *Faulty) step(op Op, path, to string, take func() error) error {
+	_, err := f.stepAt(op, path, to, take)
+	return err
+}
+
+func (f *Faulty) stepAt(op Op, path, to string, take func() error) (at int, _ error) {
 	f.mu.Lock()
 	err := f.fail[op]
+	if f.once > 0 {
+		if f.once--; f.once == 0 {
+			err = cut{f.cause}
+		}
+	}
 	switch {
 	case f.left == 0:
 		err = ErrStopped
@@ -116,8 +150,13 @@ func (f *Faulty) step(op Op, path, to string, take func() error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.steps = append(f.steps, Step{op, path, to, err})
-	return err
+	return len(f.steps) - 1, err
 }
+
+// cut is the error of a step that FailOnce has chosen.
+type cut struct{ error }
+
+func (c cut) Unwrap() error { return c.error }
 
 // Create implements durable.FS.
 func (f *Faulty) Create(path string) (durable.File, error) {
@@ -139,7 +178,21 @@ func (f *Faulty) MkdirAll(path string) error {
 
 // Rename implements durable.FS.
 func (f *Faulty) Rename(from, to string) error {
-	return f.step(Rename, from, to, func() error { return f.under.Rename(from, to) })
+	var replaced []byte // nil: there was no file
+	at, err := f.stepAt(Rename, from, to, func() error {
+		if info, err := os.Lstat(to); err == nil && info.Mode().IsRegular() {
+			if replaced, err = os.ReadFile(to); err != nil {
+				return err
+			}
+		}
+		return f.under.Rename(from, to)
+	})
+	if err == nil && replaced != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.replaced[at] = replaced
+	}
+	return err
 }
 
 // Exchange implements durable.FS.
@@ -184,7 +237,7 @@ func (w *file) Write(p []byte) (n int, err error) {
 		}
 		return nil
 	})
-	if errors.Is(err, ErrStopped) { // a crash leaves torn writes behind
+	if _, short := errors.AsType[cut](err); short || errors.Is(err, ErrStopped) { // a crash leaves torn writes behind
 		n, _ = w.under.Write(p[:len(p)/2])
 	}
 	return n, err

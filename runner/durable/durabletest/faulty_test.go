@@ -100,6 +100,20 @@ func TestForgetLosesWhatWasNotSynced(t *testing.T) {
 	}
 }
 
+func TestForgetBringsBackWhatARenameReplaced(t *testing.T) {
+	f, dir := newFaulty(t)
+	path := func(name string) string { return filepath.Join(dir, name) }
+	must(t, os.WriteFile(path("pointer"), []byte("old"), 0o666))
+	file, err := f.Create(path("fresh"))
+	must(t, err)
+	_, err = io.WriteString(file, "new")
+	must(t, err, file.Sync(), file.Close())
+	must(t, f.Rename(path("fresh"), path("pointer")))
+	holds(t, path("pointer"), "new")
+	must(t, f.Forget())
+	holds(t, path("pointer"), "old")
+}
+
 func TestForgetKeepsWhatWasSyncedAndFollowsItsMoves(t *testing.T) {
 	f, dir := newFaulty(t)
 	path := func(name string) string { return filepath.Join(dir, name) }

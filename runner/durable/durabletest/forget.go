@@ -14,14 +14,16 @@ import (
 // removed stays removed, and folders stay: MkdirAll syncs by itself.) Call it
 // when nothing writes any more.
 func (f *Faulty) Forget() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var m memory
 	var errs []error
-	for _, step := range slices.Backward(f.Steps()) {
+	for at, step := range slices.Backward(f.steps) {
 		switch {
 		case step.Op == Write: // may have written something even if it failed
 			errs = append(errs, m.forgetContent(step.Path))
 		case step.Err == nil:
-			errs = append(errs, m.undo(step))
+			errs = append(errs, m.undo(step, f.replaced[at]))
 		}
 	}
 	return errors.Join(errs...)
@@ -34,7 +36,8 @@ type memory struct {
 	moves       []Step // renames and exchanges that stay, oldest first
 }
 
-func (m *memory) undo(step Step) error {
+// undo takes a step back; replaced is what a rename found in its place.
+func (m *memory) undo(step Step, replaced []byte) error {
 	switch step.Op {
 	case Sync:
 		m.files = with(m.files, step.Path)
@@ -50,7 +53,11 @@ func (m *memory) undo(step Step) error {
 			return nil
 		}
 		if step.Op == Rename {
-			return ignoreMissing(os.Rename(m.now(step.To), m.now(step.Path)))
+			err := ignoreMissing(os.Rename(m.now(step.To), m.now(step.Path)))
+			if err == nil && replaced != nil {
+				err = ignoreMissing(os.WriteFile(m.now(step.To), replaced, 0o666))
+			}
+			return err
 		}
 		return swap(m.now(step.Path), m.now(step.To))
 	}
