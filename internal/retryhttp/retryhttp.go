@@ -89,6 +89,8 @@ type Answer struct {
 	Header http.Header
 	// Body is the whole body of a 2xx answer, or the first 4 KiB of another.
 	Body []byte
+	// Began is when the try was sent.
+	Began time.Time
 	// Unframed tells that only the end of the connection ended the body, so
 	// that it may be cut short.
 	Unframed bool
@@ -148,6 +150,7 @@ type tries struct {
 	client  *Client
 	request *Request
 	start   time.Time
+	began   time.Time // of the current try
 	sends   int
 	open    atomic.Int32 // bodies that a transport still holds
 	read    bool         // the current answer went through handle
@@ -158,7 +161,10 @@ type tries struct {
 func (t *tries) newRequest(ctx context.Context) (*retryablehttp.Request, error) {
 	var content any
 	if t.request.Body != nil {
-		content = retryablehttp.ReaderFunc(func() (io.Reader, error) { return newBody(t.request.Body, &t.open), nil })
+		content = retryablehttp.ReaderFunc(func() (io.Reader, error) {
+			t.began = time.Now() // called before each try
+			return newBody(t.request.Body, &t.open), nil
+		})
 	}
 	req, err := retryablehttp.NewRequestWithContext(ctx, t.request.Method, t.request.URL, content)
 	if err != nil {
@@ -212,7 +218,12 @@ func (t *tries) handle(resp *http.Response) error {
 	return t.verdict.Err
 }
 
-func (t *tries) judge(a *Answer) { t.verdict = t.request.Check(a) }
+func (t *tries) judge(a *Answer) {
+	if a.Began = t.began; a.Began.IsZero() { // without a body
+		a.Began = t.start
+	}
+	t.verdict = t.request.Check(a)
+}
 
 // jitter is the wait after the n-th send.
 func jitter(n int) time.Duration {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,9 +75,9 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// findExecutable looks a bare name up in the runner's own PATH, whatever PATH
+// Executable finds the program of a command: it looks a bare name up in the runner's own PATH, whatever PATH
 // the server is given, and takes a relative path from the working directory.
-func findExecutable(command, dir string) (string, error) {
+func Executable(command, dir string) (string, error) {
 	if strings.Contains(command, "/") {
 		path := command
 		if !filepath.IsAbs(path) {
@@ -110,13 +109,4 @@ func cause(err error) error {
 		return e.Err
 	}
 	return err
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
 }

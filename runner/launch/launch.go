@@ -92,7 +92,7 @@ func Prepare(c Command) (*Process, error) {
 	if err := checkDir(c.Dir); err != nil {
 		return nil, err
 	}
-	executable, err := findExecutable(args[0], c.Dir)
+	executable, err := Executable(args[0], c.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,14 +19,18 @@ import (
 )
 
 // Error is a request that brought no predictions. Its text reads well alone:
-// "POST http://…/infer: 400 Bad Request: wrong shape".
+// "POST /v2/models/iris/infer: 400 Bad Request: wrong shape".
 type Error struct {
 	Class      api.Class
 	Status     int           // 0 where no answer came
 	Body       string        // the first 4 KiB of the last answer
 	RetryAfter time.Duration // the wait the server asked for; 0 where it did not
 	Err        error
-	Sends      int // how often the request went out
+	Sends      int  // how often the request went out
+	Timeout    bool // the last try did not end in time
+	// Repeated tells that every try, and there was more than one, brought a
+	// complete answer 500: the records may be the cause.
+	Repeated bool
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
@@ -59,6 +64,18 @@ func classOf(status int, throttled bool) api.Class {
 	return api.ClassConfig // a redirect: the address is not the server's
 }
 
+// classed is the class of a complete answer to records: what the job says of
+// the status goes before what it means elsewhere.
+func (c *Client) classed(e *Error) *Error {
+	switch status := int64(e.Status); {
+	case slices.Contains(c.config.PermanentStatuses, status):
+		e.Class, e.RetryAfter = api.ClassData, 0
+	case slices.Contains(c.config.TransientStatuses, status):
+		e.Class, e.RetryAfter = api.ClassTransient, 0
+	}
+	return e
+}
+
 // refused is the error of an answer other than 2xx.
 func refused(method, address string, a *retryhttp.Answer) *Error {
 	after, throttled := retryhttp.RetryAfter(a.Header, time.Now())
@@ -70,13 +87,13 @@ func refused(method, address string, a *retryhttp.Answer) *Error {
 	if to := a.Header.Get("Location"); to != "" && a.Status < 400 {
 		text += ": redirects to " + to + "; set that address"
 	}
-	e.Err = fmt.Errorf("%s %s: %s", method, redacted(address), text)
+	e.Err = fmt.Errorf("%s %s: %s", method, pathOf(address), text)
 	return e
 }
 
 // failed is the error of a try that brought no complete 2xx answer.
 func failed(method, address string, a *retryhttp.Answer, timeout time.Duration) *Error {
-	e := &Error{Class: api.ClassTransient, Status: a.Status, Body: head(a.Body)}
+	e := &Error{Class: api.ClassTransient, Status: a.Status, Body: head(a.Body), Timeout: retryhttp.IsTimeout(a.Err)}
 	reason := ""
 	switch {
 	case errors.Is(a.Err, retryhttp.ErrTooLong):
@@ -91,7 +108,11 @@ func failed(method, address string, a *retryhttp.Answer, timeout time.Duration) 
 	default:
 		reason = "the answer was cut short"
 	}
-	e.Err = fmt.Errorf("%s %s: %s", method, redacted(address), reason)
+	where := pathOf(address)
+	if a.Status == 0 && !e.Timeout { // nobody answers there
+		where = redacted(address)
+	}
+	e.Err = fmt.Errorf("%s %s: %s", method, where, reason)
 	return e
 }
 
@@ -99,7 +120,7 @@ func failed(method, address string, a *retryhttp.Answer, timeout time.Duration) 
 func malformed(class api.Class, method, address string, a *retryhttp.Answer, why error) *Error {
 	return &Error{
 		Class: class, Status: a.Status, Body: head(a.Body),
-		Err: fmt.Errorf("%s %s: %d %s, but the answer %w", method, redacted(address), a.Status, http.StatusText(a.Status), why),
+		Err: fmt.Errorf("%s %s: %d %s, but the answer %w", method, pathOf(address), a.Status, http.StatusText(a.Status), why),
 	}
 }
 
@@ -168,4 +189,14 @@ func redacted(address string) string {
 		return address
 	}
 	return u.Redacted()
+}
+
+// pathOf is an address without its server: what becomes of records has the
+// same text whichever launch of the server they meet.
+func pathOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.EscapedPath()
 }

@@ -59,6 +59,9 @@ type Config struct {
 	Outputs     map[string]string // result column → output; empty is all
 	Parallelism int               // requests in flight at most, and connections kept
 	Timeout     time.Duration     // of one try; 0 is the default
+	// PermanentStatuses refuse the records (class data), TransientStatuses pass
+	// (class transient), whatever the statuses mean elsewhere.
+	PermanentStatuses, TransientStatuses []int64
 	// Transport carries the requests instead of an own one.
 	Transport http.RoundTripper
 }
@@ -71,6 +74,7 @@ type Client struct {
 	model    string // path of the model, from the base
 	inferURL string
 	codec    codec
+	versions []string   // of the model, as the server told
 	columns  []string   // result columns, sorted; nil where the answer decides
 	outputs  []selector // one per result column
 

@@ -49,13 +49,10 @@ func shortAnswer(a *retryhttp.Answer) string {
 
 // saysReady reads a 200 of a readiness address. oip_v2 may add {"ready":
 // false}; tf_v1 must say {"ready": true} or that a version is AVAILABLE.
-func saysReady(body []byte, protocol, version string) bool {
+func saysReady(body []byte, protocol, wanted string) bool {
 	var said struct {
-		Ready    any `json:"ready"` // a boolean; "True" in old servers
-		Versions []struct {
-			Version string `json:"version"`
-			State   string `json:"state"`
-		} `json:"model_version_status"`
+		Ready    any         `json:"ready"` // a boolean; "True" in old servers
+		Versions []tfVersion `json:"model_version_status"`
 	}
 	if err := json.Unmarshal(body, &said); err != nil {
 		return protocol == api.ProtocolOIPv2 // the status says it all
@@ -66,23 +63,26 @@ func saysReady(body []byte, protocol, version string) bool {
 	if protocol == api.ProtocolOIPv2 {
 		return true
 	}
-	for _, v := range said.Versions {
-		if v.State == "AVAILABLE" && (version == "" || version == v.Version) {
-			return true
-		}
+	asked := func(v tfVersion) bool { return wanted == "" || wanted == string(v.Version) }
+	available := func(v tfVersion) bool { return v.State == "AVAILABLE" }
+	if !slices.ContainsFunc(said.Versions, asked) {
+		return slices.ContainsFunc(said.Versions, available) // another version, which Describe refuses
 	}
-	return false
+	return slices.ContainsFunc(said.Versions, func(v tfVersion) bool { return asked(v) && available(v) })
 }
 
-// Describe learns the names and datatypes of the model's inputs, where the
-// protocol knows them and the server tells. Call it once, after Ready and
-// before the first NewRequest.
+// tfVersion is what tf_v1 says about a version of a model.
+type tfVersion struct {
+	Version version `json:"version"`
+	State   string  `json:"state"`
+}
+
+// Describe learns which versions the server has of the model, and the names
+// and datatypes of its inputs, where the protocol knows them and the server
+// tells. Call it once, after Ready and before the first NewRequest.
 func (c *Client) Describe(ctx context.Context) error {
-	if c.config.Protocol != api.ProtocolOIPv2 {
-		return nil
-	}
 	address := c.base + c.model
-	var inputs []input
+	var model description
 	err := c.get(ctx, address, true, func(a *retryhttp.Answer) *Error {
 		switch {
 		case a.Status == http.StatusNotFound || a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusNotImplemented:
@@ -92,22 +92,78 @@ func (c *Client) Describe(ctx context.Context) error {
 		case a.Err != nil:
 			return failed(http.MethodGet, address, a, min(c.timeout, probeTimeout))
 		}
-		var model struct {
-			Inputs []input `json:"inputs"`
-		}
-		if json.Unmarshal(a.Body, &model) == nil {
-			inputs = model.Inputs
+		if json.Unmarshal(a.Body, &model) != nil {
+			model = description{} // metadata of another form tells nothing
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if err := c.fits(inputs); err != nil {
+	c.versions = model.served()
+	if err := c.isAsked(); err != nil {
 		return &Error{Class: api.ClassConfig, Status: http.StatusOK, Err: err, Sends: 1}
 	}
-	c.codec = newOIP(c, inputs)
+	if c.config.Protocol != api.ProtocolOIPv2 {
+		return nil
+	}
+	if err := c.fits(model.Inputs); err != nil {
+		return &Error{Class: api.ClassConfig, Status: http.StatusOK, Err: err, Sends: 1}
+	}
+	c.codec = newOIP(c, model.Inputs)
 	return nil
+}
+
+// description is what a server tells about its model.
+type description struct {
+	Inputs    []input     `json:"inputs"`
+	Versions  []version   `json:"versions"`
+	Available []tfVersion `json:"model_version_status"`
+}
+
+// served are the versions that answer, in order.
+func (d description) served() []string {
+	var served []string
+	for _, v := range d.Versions {
+		served = append(served, string(v))
+	}
+	for _, v := range d.Available {
+		if v.State == "AVAILABLE" {
+			served = append(served, string(v.Version))
+		}
+	}
+	slices.Sort(served)
+	return served
+}
+
+// version is the version of a model: a text, which some servers write as a
+// number.
+type version string
+
+// UnmarshalJSON takes either.
+func (v *version) UnmarshalJSON(token []byte) error {
+	*v = version(strings.Trim(string(token), `"`))
+	return nil
+}
+
+// Versions are the versions of the model that the server told Describe of, in
+// order; many servers tell none.
+func (c *Client) Versions() []string { return c.versions }
+
+// isAsked says why the server's model is not of the version asked for.
+func (c *Client) isAsked() error {
+	asked := c.config.Model.Version
+	if asked == "" || len(c.versions) == 0 || slices.Contains(c.versions, asked) {
+		return nil
+	}
+	return fmt.Errorf("predict.model.version is %q and the server has model %s in %s", asked, c.config.Model.Name, versionsText(c.versions))
+}
+
+func versionsText(versions []string) string {
+	if len(versions) == 1 {
+		return fmt.Sprintf("version %q", versions[0])
+	}
+	return fmt.Sprintf("versions %q", versions)
 }
 
 // fits says why the job's features can't be what the model takes.
@@ -147,7 +203,7 @@ func (c *Client) get(ctx context.Context, address string, again bool, check func
 		},
 	})
 	if err != nil {
-		return sent(ctx, err, cmp.Or(result.Sends, 1))
+		return sent(ctx, err, cmp.Or(result.Sends, 1), false)
 	}
 	return nil
 }

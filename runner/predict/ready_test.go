@@ -59,6 +59,53 @@ func TestReadyBelievesWhatTheServerSays(t *testing.T) {
 	}
 }
 
+func TestTheVersionServedMustBeTheOneAskedFor(t *testing.T) {
+	for _, c := range []struct {
+		protocol, asked, metadata string
+		versions, refusal         string
+	}{
+		{"oip_v2", "", `{"versions":["2","1"]}`, "1 2", ""},
+		{"oip_v2", "2", `{"versions":["1","2"]}`, "1 2", ""},
+		{"oip_v2", "2", `{"versions":[2]}`, "2", ""},
+		{"oip_v2", "2", `{"name":"m"}`, "", ""},
+		{"oip_v2", "2", ``, "", ""},
+		{"oip_v2", "2", `{"versions":"two"}`, "", ""},
+		{"oip_v2", "3", `{"versions":["1"]}`, "1", `predict.model.version is "3" and the server has model m in version "1"`},
+		{"oip_v2", "3", `{"versions":["1","2"]}`, "1 2", `predict.model.version is "3" and the server has model m in versions ["1" "2"]`},
+		{"tf_v1", "", `{"model_version_status":[{"version":"1","state":"END"},{"version":"2","state":"AVAILABLE"}]}`, "2", ""},
+		{"tf_v1", "2", `{"model_version_status":[{"version":"2","state":"AVAILABLE"}]}`, "2", ""},
+		{"tf_v1", "3", `{"model_version_status":[{"version":"2","state":"AVAILABLE"}]}`, "2", `predict.model.version is "3" and the server has model m in version "2"`},
+	} {
+		client := newClient(t, predict.Config{Protocol: c.protocol, Model: api.Model{Name: "m", Version: c.asked}, Transport: &canned{metadata: c.metadata}})
+		if c.refusal != "" {
+			if _, err := client.Ready(t.Context()); err != nil {
+				t.Errorf("%s %s: not ready, so that nobody is told: %v", c.protocol, c.metadata, err)
+			}
+		}
+		err := client.Describe(t.Context())
+		if got := strings.Join(client.Versions(), " "); got != c.versions {
+			t.Errorf("%s %s: versions %q, want %q", c.protocol, c.metadata, got, c.versions)
+		}
+		if c.refusal == "" {
+			if err != nil {
+				t.Errorf("%s %s, asked for %q: %v", c.protocol, c.metadata, c.asked, err)
+			}
+			continue
+		}
+		if e := asError(t, err); e.Class != api.ClassConfig || err.Error() != c.refusal {
+			t.Errorf("%s %s, asked for %q: %s: %v", c.protocol, c.metadata, c.asked, e.Class, err)
+		}
+	}
+}
+
+func TestAVersionThatIsStillLoadingIsWaitedFor(t *testing.T) {
+	client := newClient(t, predict.Config{Protocol: "tf_v1", Model: api.Model{Name: "m", Version: "2"}, Transport: &canned{
+		metadata: `{"model_version_status":[{"version":"1","state":"AVAILABLE"},{"version":"2","state":"LOADING"}]}`}})
+	if _, err := client.Ready(t.Context()); err == nil {
+		t.Error("version 1 is taken for version 2")
+	}
+}
+
 func TestAnUnknownModelIsNotReady(t *testing.T) {
 	server := predicttest.New(predicttest.Options{Model: "iris"})
 	client := newClient(t, predict.Config{Protocol: "oip_v2", BaseURL: server.Listen(t)})

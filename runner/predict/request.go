@@ -2,6 +2,7 @@ package predict
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -9,6 +10,14 @@ import (
 )
 
 type value = format.Value
+
+// maxBody is how many bytes of records a request holds at most. A single
+// record may have more.
+const maxBody = 1 << 20
+
+// ErrFull says that a request can't take another record, which belongs into
+// the next one.
+var ErrFull = errors.New("the request is full")
 
 // maxHeld is the capacity that a buffer may have to be kept for later use.
 const maxHeld = 8 << 20
@@ -61,7 +70,7 @@ func (r *Request) Release() {
 
 // Add appends one record: its values in the order of Features.Columns. Where
 // one of them can't be sent, the record is bad, the error names the column and
-// the value, and the request stays as it was.
+// the value, and the request stays as it was. So it does with ErrFull.
 func (r *Request) Add(values []format.Value) error {
 	if columns := r.client.config.Features.Columns; len(values) != len(columns) {
 		return fmt.Errorf("got %d values for the %d columns of predict.features", len(values), len(columns))
@@ -69,7 +78,11 @@ func (r *Request) Add(values []format.Value) error {
 	for i := range r.parts {
 		r.marks[i] = len(r.parts[i])
 	}
-	if err := r.client.codec.add(r, r.n, values); err != nil {
+	err := r.client.codec.add(r, r.n, values)
+	if err == nil && r.n > 0 && r.size() > maxBody {
+		err = ErrFull
+	}
+	if err != nil {
 		for i := range r.parts {
 			r.parts[i] = r.parts[i][:r.marks[i]]
 		}
@@ -82,22 +95,44 @@ func (r *Request) Add(values []format.Value) error {
 	return nil
 }
 
+func (r *Request) size() (bytes int) {
+	for _, part := range r.parts {
+		bytes += len(part)
+	}
+	return bytes
+}
+
 // Slice is a request of its own with the records from (included) to to (not
-// included): what is sent instead of a request that was too large.
+// included): what is sent instead of a request that failed.
 func (r *Request) Slice(from, to int) *Request {
-	s, width := r.client.NewRequest(), len(r.parts)
-	first := make([]int, width) // where each part's first record begins
-	for i, part := range r.parts {
+	part := r.client.NewRequest()
+	part.take(r, from, to)
+	return part
+}
+
+// Copy makes r hold one record of another request.
+func (r *Request) Copy(from *Request, record int) {
+	if len(r.parts) != len(from.parts) { // of a server that describes itself otherwise
+		r.parts, r.marks = make([][]byte, len(from.parts)), make([]int, len(from.parts))
+	}
+	r.Reset()
+	r.take(from, record, record+1)
+}
+
+// take fills an empty request with records of another.
+func (r *Request) take(of *Request, from, to int) {
+	width := len(of.parts)
+	for i, part := range of.parts {
+		r.marks[i] = 0 // where the first record begins in the part
 		if from > 0 {
-			first[i] = r.ends[(from-1)*width+i] + len(",")
+			r.marks[i] = of.ends[(from-1)*width+i] + len(",")
 		}
-		s.parts[i] = append(s.parts[i], part[first[i]:r.ends[(to-1)*width+i]]...)
+		r.parts[i] = append(r.parts[i], part[r.marks[i]:of.ends[(to-1)*width+i]]...)
 	}
 	for at := from * width; at < to*width; at++ {
-		s.ends = append(s.ends, r.ends[at]-first[at%width])
+		r.ends = append(r.ends, of.ends[at]-r.marks[at%width])
 	}
-	s.n = to - from
-	return s
+	r.n = to - from
 }
 
 // kind is what a tensor takes.

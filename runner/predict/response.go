@@ -17,6 +17,8 @@ type Response struct {
 	extra   []byte // tokens that do not stand in the answer as they are passed on
 	cells   []cell // record by record
 
+	refused []error // of records that the server refused one by one; none where it refused none
+
 	leaves  []token  // oip_v2: the values of all tensors
 	tensors []tensor // oip_v2
 	seen    []token  // tf_v1: what one prediction holds for each column
@@ -33,6 +35,23 @@ func (r *Response) Columns() []string { return r.columns }
 
 // Len is the number of records predicted.
 func (r *Response) Len() int { return r.n }
+
+// Refused is why the server did not predict a record that it was sent among
+// others, in protocols that tell; nil where it did.
+func (r *Response) Refused(record int) error {
+	if r.refused == nil {
+		return nil
+	}
+	return r.refused[record]
+}
+
+// refuse is for codecs of protocols that tell of single records.
+func (r *Response) refuse(record int, why error) {
+	if r.refused == nil {
+		r.refused = make([]error, r.n)
+	}
+	r.refused[record] = why
+}
 
 // Values appends a record's values, one per column, as JSON tokens. They are
 // valid until Release.
@@ -70,6 +89,7 @@ func (c *Client) newResponse() *Response {
 // begin prepares for the cells of n records.
 func (r *Response) begin(body []byte, n int) {
 	r.body, r.n, r.columns = body, n, r.client.columns
+	r.refused = nil
 	r.extra, r.cells, r.leaves, r.tensors = r.extra[:0], r.cells[:0], r.leaves[:0], r.tensors[:0]
 }
 

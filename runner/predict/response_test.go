@@ -139,7 +139,7 @@ func TestWrongAnswersAreOfClassData(t *testing.T) {
 			if !ok || e.Class != api.ClassData || e.Sends != 1 {
 				t.Fatalf("got %#v, want an error of class data after one send", err)
 			}
-			if !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "POST http://server/v") {
+			if !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "POST /v") {
 				t.Errorf("error reads %q, want %q in it", err, c.want)
 			}
 			if e.Status != 200 || e.Body != c.answer {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -15,7 +17,24 @@ import (
 type Send struct {
 	Key     string // Idempotency-Key: the same for each re-send
 	Attempt string // Batch-Attempt
-	Purpose string // Batch-Purpose: "" in main requests, "warm-up"
+	Purpose string // Batch-Purpose: "" in main requests
+	// Observe is told of every try, while it is judged.
+	Observe func(Try)
+}
+
+// The purposes of requests that are not main ones.
+const (
+	WarmUp  = "warm-up"
+	Control = "control" // a record that has succeeded before
+	Probe   = "probe"   // part of a request that failed
+	Confirm = "confirm" // a record that failed alone, once more
+)
+
+// Try is one try of a request.
+type Try struct {
+	Began   time.Time
+	Status  int // 0 where no answer came
+	Timeout bool
 }
 
 func (s Send) header() http.Header {
@@ -41,10 +60,20 @@ func (c *Client) Predict(ctx context.Context, r *Request, s Send) (*Response, er
 	}
 	r.body = c.codec.assemble(r.body[:0], r, s.Key)
 	response := c.newResponse()
+	tries, failures := 0, 0 // of the tries, the complete answers 500 that are no more than that
 	call := &retryhttp.Request{
 		Method: http.MethodPost, URL: c.inferURL, Header: s.header(), Body: r.body, Buffer: response.body,
 		Check: func(a *retryhttp.Answer) retryhttp.Verdict {
-			return verdict(c.check(a, response, r.n, s.Key))
+			e := c.check(a, response, r.n, s.Key)
+			tries++
+			if e != nil && e.Class == api.ClassTransient && a.Status == http.StatusInternalServerError && a.Err == nil &&
+				!slices.Contains(c.config.TransientStatuses, http.StatusInternalServerError) {
+				failures++
+			}
+			if s.Observe != nil {
+				s.Observe(Try{Began: a.Began, Status: a.Status, Timeout: e != nil && e.Timeout})
+			}
+			return verdict(e)
 		},
 	}
 	result, err := c.data.Do(ctx, call)
@@ -53,7 +82,7 @@ func (c *Client) Predict(ctx context.Context, r *Request, s Send) (*Response, er
 	}
 	if err != nil {
 		response.Release()
-		return nil, sent(ctx, err, result.Sends)
+		return nil, sent(ctx, err, result.Sends, tries > 1 && failures == tries)
 	}
 	return response, nil
 }
@@ -62,7 +91,7 @@ func (c *Client) Predict(ctx context.Context, r *Request, s Send) (*Response, er
 func (c *Client) check(a *retryhttp.Answer, response *Response, n int, key string) *Error {
 	switch {
 	case a.Status != 0 && a.Status/100 != 2:
-		return refused(http.MethodPost, c.inferURL, a)
+		return c.classed(refused(http.MethodPost, c.inferURL, a))
 	case a.Err != nil:
 		return failed(http.MethodPost, c.inferURL, a, c.timeout)
 	}
@@ -111,12 +140,12 @@ func verdict(e *Error) retryhttp.Verdict {
 }
 
 // sent completes the error of a request.
-func sent(ctx context.Context, err error, sends int) error {
+func sent(ctx context.Context, err error, sends int, repeated bool) error {
 	if ctx.Err() != nil {
 		return err // a cause may hold the *Error of another request
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
-		e.Sends = sends
+		e.Sends, e.Repeated = sends, repeated
 		return e
 	}
 	return &Error{Class: api.ClassConfig, Sends: sends, Err: fmt.Errorf("send a request: %w", err)}

@@ -62,7 +62,7 @@ func TestEachFailureHasItsClass(t *testing.T) {
 		fault predicttest.Fault
 		class api.Class
 		sends int
-		text  string // after "POST http://predicttest/v2/models/m/infer: "
+		text  string // after "POST /v2/models/m/infer: "
 	}{
 		{predicttest.Fault{Status: 301, Header: map[string]string{"Location": "http://other/"}}, api.ClassConfig, 1, "301 Moved Permanently: redirects to http://other/; set that address"},
 		{predicttest.Fault{Status: 307}, api.ClassConfig, 1, "307 Temporary Redirect"},
@@ -99,7 +99,11 @@ func TestEachFailureHasItsClass(t *testing.T) {
 				if e.Class != c.class || e.Sends != c.sends || len(server.Sends()) != c.sends {
 					t.Errorf("class %s after %d sends (%d seen), want %s after %d: %v", e.Class, e.Sends, len(server.Sends()), c.class, c.sends, err)
 				}
-				if want := "POST " + predicttest.MemoryURL + "/v2/models/m/infer: " + c.text; c.text != "" && err.Error() != want {
+				address := "/v2/models/m/infer"
+				if c.fault.Reset { // nobody may be there
+					address = predicttest.MemoryURL + address
+				}
+				if want := "POST " + address + ": " + c.text; c.text != "" && err.Error() != want {
 					t.Errorf("error reads\n%s, want\n%s", err, want)
 				}
 				if e.Status != c.fault.Status && c.fault.Status != 0 || e.Body != c.fault.Body && c.fault.Body != "" {

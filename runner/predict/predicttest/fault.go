@@ -14,13 +14,14 @@ const AnyPurpose = "*"
 // Fault is what goes wrong, and with which requests. Of the faults that fit a
 // request the one injected last strikes.
 type Fault struct {
-	// Which requests: all main ones, unless one of these narrows it.
-	Purpose  string // "warm-up", or AnyPurpose
-	Record   string // those that hold this record
-	MoreThan int    // those of more than so many records
-	Skip     int    // not the first so many of those that fit
-	Every    int    // each n-th of them only
-	Times    int    // at most so many
+	// Which requests: all but the warm-up, unless one of these narrows it.
+	Purpose  string          // "warm-up", "control", "probe", "confirm", or AnyPurpose
+	Record   string          // those that hold this record
+	MoreThan int             // those of more than so many records
+	Skip     int             // not the first so many of those that fit
+	Every    int             // each n-th of them only
+	Times    int             // at most so many
+	When     func(Send) bool // those of which it says so
 
 	// What happens. Of the first group one is given; others may be combined.
 	Status   int               // this answer
@@ -77,9 +78,11 @@ func (s *Server) strike(send Send) Fault {
 
 func (a *armed) strikes(send Send) bool {
 	switch {
-	case a.Purpose != AnyPurpose && a.Purpose != send.Purpose,
+	case a.Purpose == "" && send.Purpose == "warm-up",
+		a.Purpose != "" && a.Purpose != AnyPurpose && a.Purpose != send.Purpose,
 		a.Record != "" && !slices.Contains(send.Records, a.Record),
-		a.MoreThan > 0 && len(send.Records) <= a.MoreThan:
+		a.MoreThan > 0 && len(send.Records) <= a.MoreThan,
+		a.When != nil && !a.When(send):
 		return false
 	}
 	a.fits++

@@ -53,13 +53,17 @@ func (s *Server) succeeded(number int, fault Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sends[number].Predicted = true
-	if s.sends[number].Purpose == "" {
+	if counts(s.sends[number].Purpose) {
 		for _, id := range s.sends[number].Records {
 			s.answered[id]++
 		}
 	}
 	s.signal()
 }
+
+// counts tells that the predictions of a request are for use: of a main one,
+// or of a part of one.
+func counts(purpose string) bool { return purpose == "" || purpose == "probe" || purpose == "confirm" }
 
 // signal wakes those who wait. The lock is held.
 func (s *Server) signal() {
@@ -82,7 +86,8 @@ func (s *Server) Seen(purpose string) map[string]int {
 	return maps.Clone(s.seen[purpose])
 }
 
-// Predicted tells how often each record was predicted in main requests.
+// Predicted tells how often each record was predicted in main requests and
+// parts of such.
 func (s *Server) Predicted() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -54,7 +54,7 @@ type Server struct {
 	ready    func(probe int) string // "" is ready, else what is answered
 	sends    []Send
 	seen     map[string]map[string]int // purpose → record → times sent
-	answered map[string]int            // record → times predicted in main requests
+	answered map[string]int            // record → times predicted, see Predicted
 	faults   []*armed
 	dials    int
 	memory   *memory
