@@ -54,8 +54,14 @@ func (e *Engine) Interrupt(id string) {
 // Retry goes on with a run that ended unfinished, over the same plan: what is
 // staged or committed stays, everything else is tried anew, with the job's
 // current server, timeouts and thresholds. It keeps its place in the queue.
-func (e *Engine) Retry(ctx context.Context, id, actor string) (api.Run, error) {
+//
+// Where asked for, its dead letters are sent again, too. Errors are
+// *api.Error: not_found, or conflict.
+func (e *Engine) Retry(ctx context.Context, id string, how api.RetryRun, actor string) (api.Run, error) {
 	run, err := e.act(ctx, id, func(tx *store.Tx, run store.Run) error {
+		if err := tx.CheckPruned(run); err != nil {
+			return err
+		}
 		if run.State == api.RunSkipped {
 			return api.Errorf(api.CodeConflict, fmt.Sprintf("run the occurrence with: batch-runner run %s --occurrence %s", run.Job, run.Occurrence.Format(time.RFC3339)),
 				"run %s was skipped, because a newer one took its place: it has nothing to go on with", id)
@@ -71,8 +77,18 @@ func (e *Engine) Retry(ctx context.Context, id, actor string) (api.Run, error) {
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if _, err := tx.Resume(run.ID); err != nil {
+		if gone, err := tx.OutputGone(run); err != nil {
 			return err
+		} else if gone {
+			return api.Errorf(api.CodeConflict, "run the occurrence again", "the output of run %s was removed, as output.keep_runs or output.keep_for say", id)
+		}
+		if err := resume(tx, run, how.DeadLetters); err != nil {
+			return err
+		}
+		if how.DeadLetters {
+			if err := redriveIn(tx, run); err != nil {
+				return err
+			}
 		}
 		_, err := e.move(tx, run, store.RunChange{To: api.RunQueued, Actor: actor, Attempt: run.Attempt + 1, Detail: "retry"})
 		return err
@@ -81,17 +97,48 @@ func (e *Engine) Retry(ctx context.Context, id, actor string) (api.Run, error) {
 	return run, err
 }
 
+// resume gives back to a run what it left unfinished, unless another run has
+// taken it over; for a redrive, what it has left to the next one may stay so.
+// Under policy complete the whole plan is predicted anew, but where all of it is
+// staged and only publishing failed.
+func resume(tx *store.Tx, run store.Run, redrive bool) error {
+	if err := takenElsewhere(tx, run); err != nil {
+		if _, carried := errors.AsType[overtaken](err); carried && redrive && run.State == api.RunIncomplete {
+			return nil
+		}
+		return err
+	}
+	if err := tx.ClaimOwed(run.ID); err != nil {
+		return err
+	}
+	plan, err := tx.Plan(run.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if plan.Spec.Retry.Policy == api.PolicyComplete && run.Counts.Staged < run.Counts.Unfinished {
+		return tx.StartOver(run.ID)
+	}
+	return tx.Resume(run.ID)
+}
+
 // Accept publishes what a withheld run has staged, in spite of its failures,
 // as incomplete(accepted).
 func (e *Engine) Accept(ctx context.Context, id, reason, actor string) (api.Run, error) {
 	if reason == "" {
 		return api.Run{}, &api.Error{Code: api.CodeInvalid, Pointer: "/reason", Message: "is required: say why incomplete predictions may be published"}
 	}
+	ahead, aheadErr := e.beforeAccept(id)
 	run, err := e.act(ctx, id, func(tx *store.Tx, run store.Run) error {
 		if !run.Withheld && run.State != api.RunStopped {
 			return api.Errorf(api.CodeConflict, "", "run %s is %s and not withheld: there is nothing to accept", id, run.State)
 		}
-		if run.Counts.Staged == 0 {
+		if err := tx.CheckPruned(run); err != nil {
+			return err
+		}
+		if run.Counts.Staged == 0 && (run.Counts.Committed == 0 || run.Revision > 0) {
 			return api.Errorf(api.CodeConflict, "retry it instead", "run %s has no staged prediction to publish", id)
 		}
 		if newer, err := tx.NewerRevision(run); err == nil {
@@ -104,30 +151,57 @@ func (e *Engine) Accept(ctx context.Context, id, reason, actor string) (api.Run,
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		return e.acceptIn(tx, run, reason, actor)
+		if aheadErr != nil {
+			return aheadErr
+		}
+		if err := takenElsewhere(tx, run); err != nil {
+			return err
+		}
+		if err := tx.ClaimOwed(run.ID); err != nil {
+			return err
+		}
+		if ahead.run.Version != run.Version {
+			return api.Errorf(api.CodeConflict, "try again", "run %s has just changed", id)
+		}
+		return ahead.accept(tx, reason, actor)
 	})
 	e.Wake()
 	return run, err
 }
 
-func (e *Engine) acceptIn(tx *store.Tx, run store.Run, reason, actor string) error {
-	x := &execution{e: e, run: run}
-	if err := x.load(); err != nil {
-		return err
+// acceptance is a run about to be accepted, with all that has to be read of
+// files beforehand: nobody waits for a disk inside the writer's transaction.
+type acceptance struct {
+	*execution
+	ahead prospect
+}
+
+func (e *Engine) beforeAccept(id string) (acceptance, error) {
+	run, err := e.Store.Run(id)
+	if err != nil {
+		return acceptance{}, err
 	}
-	if x.plan.Run == "" {
-		return api.Errorf(api.CodeConflict, "retry it instead", "run %s has no plan", run.ID)
+	a := acceptance{execution: &execution{e: e, run: run, log: e.Log}}
+	if err := a.load(); err != nil {
+		return a, err
 	}
-	revision, err := x.out.NextRevision()
+	if a.plan.Run == "" {
+		return a, api.Errorf(api.CodeConflict, "retry it instead", "run %s has no plan", run.ID)
+	}
+	a.ahead, err = a.prospect()
 	if failure, ok := errors.AsType[*api.Failure](err); ok {
-		return api.Errorf(api.CodeConflict, failure.Hint, "%v", failure.Err)
+		err = api.Errorf(api.CodeConflict, failure.Hint, "%v", failure.Err)
 	}
+	return a, err
+}
+
+func (a acceptance) accept(tx *store.Tx, reason, actor string) error {
+	end := verdict{State: api.RunIncomplete, Reason: api.ReasonAccepted, Message: "accepted by " + actor + ": " + reason}
+	intent, err := a.intent(tx, a.run, end, a.ahead)
 	if err != nil {
 		return err
 	}
-	end := verdict{State: api.RunIncomplete, Reason: api.ReasonAccepted, Message: "accepted by " + actor + ": " + reason}
-	return x.move(tx, store.RunChange{To: api.RunCommitting, Actor: actor, Reason: api.ReasonAccepted, Detail: reason,
-		Intent: x.intent(run, end, revision, tx.Now)})
+	return a.move(tx, store.RunChange{To: api.RunCommitting, Actor: actor, Reason: api.ReasonAccepted, Detail: reason, Intent: intent})
 }
 
 // act finds a run and changes it in one transaction.
@@ -148,41 +222,4 @@ func (e *Engine) act(ctx context.Context, id string, change func(*store.Tx, stor
 		return err
 	})
 	return after.Run, err
-}
-
-// sweepEnded removes the staging of ended runs that need not be kept: after a
-// crash, and once keep_withheld is over. Runs are started by the same
-// goroutine, so none of them can begin meanwhile.
-func (e *Engine) sweepEnded() {
-	ended, err := e.Store.StagingToSweep(e.Now())
-	if err != nil {
-		e.Log.Error("look for staging to remove", "error", err)
-		return
-	}
-	for _, run := range ended {
-		if _, executing := e.execution(run.ID); executing {
-			continue // about to sweep for itself
-		}
-		if err := e.sweepRun(run); err != nil && !errors.Is(err, store.ErrFenced) {
-			e.Log.Error("remove staging", "job", run.Job, "run", run.ID, "error", err)
-		}
-	}
-}
-
-func (e *Engine) sweepRun(run store.Run) error {
-	x := &execution{e: e, run: run, log: e.Log}
-	if err := x.load(); err != nil {
-		return err
-	}
-	if run.Counts.Staged > 0 {
-		err := e.Store.Write(e.base, func(tx *store.Tx) (err error) {
-			x.run, err = tx.DropStaged(run)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	x.sweep()
-	return nil
 }

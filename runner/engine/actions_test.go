@@ -21,13 +21,13 @@ import (
 func TestRetryContinuesAWithheldRunAndPredictsNothingTwice(t *testing.T) {
 	b := newBench(t)
 	b.job.Parallelism = new(int64(1)) // so that mini-batches 1 and 2 are staged before 3 fails
-	repair := b.server.Inject(predicttest.Fault{Record: "41", Status: 400})
+	repair := b.outage("41")
 	run := b.run()
 	if !run.Withheld || run.Counts.Staged != 40 || run.Counts.GivenUp != 20 {
 		t.Fatalf("run is %s, withheld %v, %+v", run.State, run.Withheld, run.Counts)
 	}
 	repair()
-	if _, err := b.engine.Retry(t.Context(), run.ID, "test"); err != nil {
+	if _, err := b.engine.Retry(t.Context(), run.ID, api.RetryRun{}, "test"); err != nil {
 		t.Fatal(err)
 	}
 	run = b.wait(run.ID)
@@ -40,7 +40,7 @@ func TestRetryContinuesAWithheldRunAndPredictsNothingTwice(t *testing.T) {
 func TestRetryOfAnIncompleteRunPublishesARevision(t *testing.T) {
 	b := newBench(t)
 	b.job.MaxFailed = "50%"
-	repair := b.server.Inject(predicttest.Fault{Record: "41", Status: 400})
+	repair := b.outage("41")
 	run := b.run()
 	if run.State != api.RunIncomplete || run.Counts.Committed != 130 || run.Counts.GivenUp != 20 || run.Revision != 1 {
 		t.Fatalf("run ended %s %+v revision %d: %s", run.State, run.Counts, run.Revision, run.Message)
@@ -49,7 +49,7 @@ func TestRetryOfAnIncompleteRunPublishesARevision(t *testing.T) {
 		t.Fatalf("%d records published, want 130", len(rows))
 	}
 	repair()
-	if _, err := b.engine.Retry(t.Context(), run.ID, "test"); err != nil {
+	if _, err := b.engine.Retry(t.Context(), run.ID, api.RetryRun{}, "test"); err != nil {
 		t.Fatal(err)
 	}
 	run = b.wait(run.ID)
@@ -60,7 +60,7 @@ func TestRetryOfAnIncompleteRunPublishesARevision(t *testing.T) {
 		t.Errorf("manifest is %+v", m)
 	}
 	b.eachPredictedOnce()
-	_, err := b.engine.Retry(t.Context(), run.ID, "test")
+	_, err := b.engine.Retry(t.Context(), run.ID, api.RetryRun{}, "test")
 	if api.CodeOf(err) != api.CodeConflict {
 		t.Errorf("retry of a succeeded run: %v", err)
 	}
@@ -69,7 +69,7 @@ func TestRetryOfAnIncompleteRunPublishesARevision(t *testing.T) {
 func TestAcceptPublishesWhatIsStaged(t *testing.T) {
 	b := newBench(t)
 	b.job.Parallelism = new(int64(1))
-	b.server.Inject(predicttest.Fault{Record: "41", Status: 400})
+	b.outage("41")
 	run := b.run()
 	if _, err := b.engine.Accept(t.Context(), run.ID, "", "test"); api.CodeOf(err) != api.CodeInvalid {
 		t.Errorf("accept without a reason: %v", err)

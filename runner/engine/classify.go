@@ -20,6 +20,7 @@ const lossNotice = 500 * time.Millisecond
 type classified struct {
 	store.Failure
 	retryAfter time.Duration
+	timedOut   bool // by a request's timeout
 }
 
 // requestError is a failed request with the records that it held.
@@ -33,20 +34,18 @@ func (e *requestError) Unwrap() error { return e.err }
 
 // classify names the class of what ended an attempt; none where the attempt
 // was interrupted or fenced off.
-func (d *dispatcher) classify(ctx context.Context, err error) classified {
+func classify(ctx context.Context, err error) classified {
 	var c classified
 	c.Error = err.Error()
 	if request, ok := errors.AsType[*requestError](err); ok {
 		c.Example, c.Error = request.records, request.err.Error()
 	}
-	if answer, ok := errors.AsType[*predict.Error](err); ok && context.Cause(ctx) == nil {
-		c.Class, c.Status, c.retryAfter = answer.Class, answer.Status, answer.RetryAfter
-		if c.Class == api.ClassTooLarge {
-			c.Class = api.ClassData // a single record; larger requests were halved
-		}
-		if c.Class == api.ClassTransient && c.Status == 0 && d.lostSoon(ctx) {
-			c.Class = api.ClassServerLost
-		}
+	switch {
+	case errors.Is(err, errAttemptTimeout):
+		c.Class = api.ClassTransient
+		return c
+	case errors.Is(err, errServerLost):
+		c.Class = api.ClassServerLost
 		return c
 	}
 	if failure, ok := errors.AsType[*api.Failure](err); ok {
@@ -56,6 +55,13 @@ func (d *dispatcher) classify(ctx context.Context, err error) classified {
 			return c
 		}
 	}
+	if answer, ok := errors.AsType[*predict.Error](err); ok && context.Cause(ctx) == nil {
+		c.Class, c.Status, c.retryAfter, c.timedOut = answer.Class, answer.Status, answer.RetryAfter, answer.Timeout
+		if c.Class == api.ClassTooLarge {
+			c.Class = api.ClassData // a single record; larger requests were halved
+		}
+		return c
+	}
 	if durable.IsStorage(err) || store.IsStorage(err) {
 		c.Class = api.ClassStorage
 		return c
@@ -63,17 +69,12 @@ func (d *dispatcher) classify(ctx context.Context, err error) classified {
 	return classified{}
 }
 
-// lostSoon waits a moment for the end of the server's process.
-func (d *dispatcher) lostSoon(ctx context.Context) bool {
-	if d.server.lost() == nil {
-		return false
-	}
-	_ = sleepOr(ctx, lossNotice, d.server.lost())
-	return d.server.isLost()
-}
-
 // describe says which records a request held.
 func (b *batch) describe(file string) error {
+	return &requestError{records: b.where(file), err: b.err}
+}
+
+func (b *batch) where(file string) string {
 	where := fmt.Sprintf("records at %s:%d–%d", file, b.firstLine, b.lastLine)
 	if b.firstLine == b.lastLine {
 		where = fmt.Sprintf("record at %s:%d", file, b.firstLine)
@@ -81,5 +82,5 @@ func (b *batch) describe(file string) error {
 	if b.firstKey != "" {
 		where += ", first " + b.firstKey
 	}
-	return &requestError{records: where, err: b.err}
+	return where
 }

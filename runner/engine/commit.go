@@ -2,8 +2,12 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"path/filepath"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -20,11 +24,47 @@ const (
 	publishPause, publishPauseMax = time.Second, 30 * time.Second
 )
 
+// prospect is what the point of no return has to know of folders and parts. It
+// is read before the transaction, which holds only if the run has not moved on
+// since: without workers, nothing else changes its parts.
+type prospect struct {
+	revision int64
+	parts    string // hash of the list of parts
+}
+
+func (x *execution) prospect() (prospect, error) {
+	if x.run.Revision == 0 {
+		if err := x.stillThere(); err != nil {
+			return prospect{}, err
+		}
+	}
+	if err := x.replaceable(); err != nil {
+		return prospect{}, err
+	}
+	revision, err := x.nextRevision()
+	if err != nil {
+		return prospect{}, err
+	}
+	_, parts, err := x.parts()
+	return prospect{revision, parts}, err
+}
+
+// nextRevision is the revision that a publish would have now. The store
+// remembers those whose folders are gone.
+func (x *execution) nextRevision() (int64, error) {
+	revision, err := x.out.NextRevision()
+	if err != nil {
+		return 0, err
+	}
+	last, err := x.e.Store.LastRevision(x.run)
+	return max(revision, last+1), err
+}
+
 // commit passes the point of no return: one guarded transaction judges the
 // run and stores what publishing will do. After it nothing can stop the run
 // but publishing itself.
 func (x *execution) commit(ctx context.Context) error {
-	revision, err := x.out.NextRevision()
+	ahead, err := x.prospect()
 	if err != nil {
 		return err
 	}
@@ -43,7 +83,8 @@ func (x *execution) commit(ctx context.Context) error {
 		x.run = counted // with the launches of this execution, too
 		end := judge(counted.Counts, x.job.MaxFailed, max)
 		if end.State == api.RunFailed {
-			if err := tx.ReleaseAll(x.run.ID); err != nil {
+			// What a redrive has not bettered is as it was, before the memory moves.
+			if err := errors.Join(tx.ReleaseAll(x.run.ID), tx.RestoreRedriven(x.run.ID)); err != nil {
 				return err
 			}
 			return x.move(tx, store.RunChange{To: end.State, Actor: "runner", Reason: end.Reason, Message: end.Message,
@@ -52,8 +93,11 @@ func (x *execution) commit(ctx context.Context) error {
 		if m := counted.MiniBatches; m.Pending+m.Running+m.RetryWait+m.Cancelled > 0 {
 			return fmt.Errorf("run %s is not done: %d mini-batches are left", x.run.ID, m.Pending+m.Running+m.RetryWait+m.Cancelled)
 		}
-		return x.move(tx, store.RunChange{To: api.RunCommitting, Actor: "runner",
-			Intent: x.intent(counted, end, revision, tx.Now)})
+		intent, err := x.intent(tx, counted, end, ahead)
+		if err != nil {
+			return err
+		}
+		return x.move(tx, store.RunChange{To: api.RunCommitting, Actor: "runner", Intent: intent})
 	})
 	if err != nil || x.run.State == api.RunFailed {
 		return err
@@ -64,20 +108,31 @@ func (x *execution) commit(ctx context.Context) error {
 
 // intent is what publishing will do. Nothing new to show leaves the output as
 // it is: an empty input that is skipped, or a retry that changed nothing.
-func (x *execution) intent(counted store.Run, end verdict, revision int64, now time.Time) *store.Intent {
+func (x *execution) intent(tx *store.Tx, counted store.Run, end verdict, ahead prospect) (*store.Intent, error) {
 	c := counted.Counts
-	intent := &store.Intent{State: end.State, Reason: end.Reason, Message: end.Message, Revision: revision, Folder: x.out.Folder(), At: now}
-	if c.Planned == 0 {
-		intent.Reason, intent.Message = api.ReasonInputEmpty, "the input holds no record"
-		intent.NoOutput = x.job.Input.OnEmpty == api.OnEmptySkip
-	} else if counted.MiniBatches.Staged == 0 {
-		intent.NoOutput = counted.Revision > 0
-	}
+	intent := &store.Intent{State: end.State, Reason: end.Reason, Message: end.Message, Revision: ahead.revision, Parts: ahead.parts,
+		Folder: x.out.Folder(), At: tx.Now}
 	c.Committed += c.Staged
 	c.Unfinished -= c.Staged
 	c.Staged = 0
-	intent.Counts = c
-	return intent
+	carry, err := x.foresee(tx, c)
+	if err != nil {
+		return nil, err
+	}
+	intent.Counts, intent.MaxCarries = carry.after(c), x.maxCarries()
+	switch {
+	case c.Planned == 0 && x.job.Input.Incremental():
+		intent.NoOutput, intent.Message = true, "the input holds nothing new"
+	case c.Planned == 0:
+		intent.Reason, intent.Message = api.ReasonInputEmpty, "the input holds no record"
+		intent.NoOutput = x.job.Input.OnEmpty == api.OnEmptySkip
+	case counted.MiniBatches.Staged == 0 && carry.CarriedOut == 0:
+		intent.NoOutput = counted.Revision > 0
+	}
+	if carry.Carried > 0 {
+		intent.Message += fmt.Sprintf("; %s are carried to the next run", api.Counted(carry.Carried, "record"))
+	}
+	return intent, nil
 }
 
 // publish carries out the stored intent. Each of its steps may have happened
@@ -103,7 +158,7 @@ func (x *execution) publish(ctx context.Context) error {
 		pause = min(2*pause, publishPauseMax)
 	}
 	err := x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		if err := tx.CommitStaged(x.run.ID); err != nil {
+		if err := errors.Join(tx.CommitStaged(x.run.ID), tx.Published(x.run.ID)); err != nil {
 			return err
 		}
 		change := store.RunChange{To: intent.State, Actor: "runner", Reason: intent.Reason, Message: intent.Message}
@@ -116,48 +171,92 @@ func (x *execution) publish(ctx context.Context) error {
 		return err
 	}
 	failpoint.Here("publish.row")
+	x.e.retainSoon(x.job)
 	x.sweep()
 	return nil
 }
 
 func (x *execution) publishOnce() error {
 	intent := x.run.Intent
-	publication := sink.Publication{
-		Manifest: sink.Manifest{
-			Job: x.run.Job, UID: x.run.JobUID, Generation: x.plan.Generation, Origin: x.run.Origin, Occurrence: x.run.Occurrence,
-			Revision: intent.Revision, State: intent.State, Reason: intent.Reason, PlanHash: x.plan.Hash, Counts: intent.Counts, Run: x.run.ID,
-			Times:    sink.Times{CreatedAt: x.run.CreatedAt, StartedAt: x.run.StartedAt, PublishedAt: intent.At},
-			Attempts: x.run.Attempt, Launches: x.run.Launches, Runner: sink.Runner{ID: x.e.Store.RunnerID(), Version: x.e.Version},
-		},
-		MovePointer: true,
+	if err := x.buryCarried(); err != nil {
+		return err
 	}
-	err := x.e.Store.Parts(x.run.ID, func(m store.MiniBatch) error {
-		if m.StagedRecords == 0 {
-			return nil // all its records are dead letters
-		}
-		part := sink.PublishedPart{MiniBatch: m.Number, Staged: sink.Staged{Records: m.StagedRecords, Bytes: m.Bytes, SHA256: m.SHA256}}
-		if m.State == api.MiniBatchStaged {
-			part.Path = m.StagedPath // a committed one is taken from the published folder
-		}
-		publication.Parts = append(publication.Parts, part)
-		return nil
-	})
+	parts, list, err := x.parts()
 	if err != nil {
 		return err
 	}
-	publication.DeadLetters = func(yield func(api.DeadLetter, error) bool) {
-		stopped := errors.New("stopped")
-		err := x.e.Store.DeadLetters(x.run.ID, func(letter api.DeadLetter) error {
-			if !yield(letter, nil) {
-				return stopped
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, stopped) {
-			yield(api.DeadLetter{}, err)
-		}
+	if intent.Parts != "" && intent.Parts != list {
+		return api.Fail(api.ReasonPublish, "retry the run", errors.New("the staged parts are not those that were decided on"))
 	}
-	return x.out.Publish(publication)
+	manifest := x.manifest(intent.State, intent.Reason, intent.Revision, intent.Counts)
+	manifest.Times.PublishedAt = intent.At
+	return x.out.Publish(sink.Publication{Manifest: manifest, Parts: parts, DeadLetters: x.deadLetters, MovePointer: true})
+}
+
+// manifest is what a published folder says of the run.
+func (x *execution) manifest(state api.RunState, reason api.Reason, revision int64, counts api.Counts) sink.Manifest {
+	return sink.Manifest{
+		Job: x.run.Job, UID: x.run.JobUID, Generation: x.plan.Generation, Origin: x.run.Origin, Occurrence: x.run.Occurrence,
+		Revision: revision, State: state, Reason: reason, PlanHash: x.plan.Hash, Counts: counts, Run: x.run.ID,
+		Times:    sink.Times{CreatedAt: x.run.CreatedAt, StartedAt: x.run.StartedAt},
+		Attempts: x.run.Attempt, Launches: x.run.Launches, Runner: sink.Runner{ID: x.e.Store.RunnerID(), Version: x.e.Version},
+	}
+}
+
+// parts are those of the output, staged and committed, and a hash that tells
+// their list from any other.
+func (x *execution) parts() (parts []sink.PublishedPart, list string, err error) {
+	digest := sha256.New()
+	attempt := ""
+	err = x.e.Store.Parts(x.run.ID, func(m store.MiniBatch) error {
+		if m.StagedRecords == 0 {
+			return nil // all its records are dead letters
+		}
+		note(digest, m)
+		part := x.part(m)
+		if m.State == api.MiniBatchCommitted {
+			part.Path = "" // taken from the folder
+		} else if x.job.Retry.Policy == api.PolicyComplete {
+			if attempt == "" {
+				attempt = filepath.Dir(m.StagedPath)
+			}
+			if attempt != filepath.Dir(m.StagedPath) {
+				return api.Fail(api.ReasonPublish, "run the occurrence again", fmt.Errorf(
+					"mini-batch %d was predicted by another run attempt (%s) than those before it (%s)", m.Number, filepath.Dir(m.StagedPath), attempt))
+			}
+		}
+		parts = append(parts, part)
+		return nil
+	})
+	return parts, hex.EncodeToString(digest.Sum(nil)), err
+}
+
+func note(digest hash.Hash, m store.MiniBatch) {
+	_, _ = fmt.Fprintf(digest, "%d %d %d %d %s\n", m.Number, m.StagedRecords, m.DeadLettered, m.Bytes, m.SHA256)
+}
+
+// part is a mini-batch's staged part.
+func (x *execution) part(m store.MiniBatch) sink.PublishedPart {
+	part := sink.PublishedPart{MiniBatch: m.Number, DeadLettered: m.DeadLettered,
+		Staged: sink.Staged{Path: m.StagedPath, Records: m.StagedRecords, Bytes: m.Bytes, SHA256: m.SHA256}}
+	if x.job.Predict.OnModelChange == api.ModelChangeContinue {
+		part.Fingerprint = m.Fingerprint
+	}
+	return part
+}
+
+// deadLetters reads the run's dead letters one by one, in input order.
+func (x *execution) deadLetters(yield func(api.DeadLetter, error) bool) {
+	stopped := errors.New("stopped")
+	err := x.e.Store.DeadLetters(x.run.ID, func(letter api.DeadLetter) error {
+		if !yield(letter, nil) {
+			return stopped
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, stopped) {
+		yield(api.DeadLetter{}, err)
+	}
 }
 
 func (x *execution) failPublish(ctx context.Context, cause error) error {

@@ -3,11 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
-	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
+	"github.com/batchpattern/terraform-provider-batch/runner/predict"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
@@ -15,57 +16,11 @@ import (
 // requests sent or answered but not yet written, per request in flight.
 const windowPerPermit = 4
 
-// errServerLost interrupts what is in flight when the prediction server goes.
+// errServerLost interrupts what is in flight when its prediction server goes.
 var errServerLost = errors.New("the prediction server is gone")
 
 // errOver interrupts the workers when the run is decided: too much failed.
 var errOver = errors.New("the run is over")
-
-// predictAll launches the server and has every mini-batch predicted. A server
-// that is lost on the way is launched again, up to maxLaunches times.
-func (x *execution) predictAll(ctx context.Context) error {
-	if err := x.transition(ctx, api.RunProvisioning, ""); err != nil {
-		return err
-	}
-	for losses := 0; ; {
-		server, err := x.provision(ctx)
-		if err != nil {
-			return err
-		}
-		if x.run.State == api.RunProvisioning {
-			if err := x.transition(ctx, api.RunRunning, ""); err != nil {
-				return errors.Join(err, server.stop("not used"))
-			}
-		}
-		err = x.dispatch(ctx, server)
-		lost := errors.Is(err, errServerLost)
-		end := error(nil)
-		if lost {
-			end = server.exit()
-		}
-		if stopErr := server.stop("run left it"); stopErr != nil {
-			x.log.Warn("stop the prediction server", "error", stopErr)
-		}
-		if errors.Is(err, errOver) {
-			return nil // commit says how it ends
-		}
-		if !lost {
-			return err
-		}
-		losses++
-		if err := x.noteLoss(ctx, end); err != nil {
-			return err
-		}
-		if losses == maxLaunches {
-			return api.Fail(api.ReasonServerLost, "see its output with: batch-runner logs "+x.run.ID, fmt.Errorf("the prediction server was lost %d times, the last: %w", losses, end))
-		}
-	}
-}
-
-func (x *execution) noteLoss(ctx context.Context, cause error) error {
-	x.log.Warn("prediction server lost", "error", cause)
-	return x.event(ctx, "server_lost", cause.Error())
-}
 
 func (x *execution) transition(ctx context.Context, to api.RunState, detail string) error {
 	return x.e.Store.Write(ctx, func(tx *store.Tx) error {
@@ -73,53 +28,106 @@ func (x *execution) transition(ctx context.Context, to api.RunState, detail stri
 	})
 }
 
-// dispatcher coordinates the mini-batches of one run on one server.
+// dispatcher coordinates the mini-batches of one run attempt on its servers.
 type dispatcher struct {
-	x      *execution
-	server *readyServer
-	// permits are the requests in flight, window the answers not yet written.
-	permits chan struct{}
-	window  chan struct{}
-	rows    *requestSize
-	results chan outcome
-	failed  int64 // records that failed so far
-	max     api.Threshold
+	x     *execution
+	fleet *fleet
+	// gate holds the requests in flight, window the answers not yet written.
+	gate     *gate
+	window   chan struct{}
+	patience patience
+	rows     *requestSize
+	shrunk   atomic.Bool // a request was too large in this run
+	// builder makes requests: the client of the server that was used last.
+	builder  atomic.Pointer[predict.Client]
+	control  control
+	controls atomic.Int64 // sent, for their keys
+	breaker  breaker
+	results  chan outcome
+	failed   int64 // records that failed so far
+	max      api.Threshold
+
+	// suspects is where they run; nil while anything else does.
+	suspects *trial
+	ended    chan struct{}
+	watchers sync.WaitGroup
+
+	mu       sync.Mutex
+	lives    map[*readyServer]context.Context
+	turned   map[int64]int  // mini-batches that the breaker turned back, how often
+	unproven map[int64]bool // mini-batches in which nothing succeeded, while nothing has in the run
+	stop     context.CancelCauseFunc
 }
 
 // outcome is what a worker reports after its transition is stored.
 type outcome struct {
 	failed  int64 // records that became dead letters or were given up
-	lost    bool
-	failure error // ends the run
+	failure error // ends the run attempt
 }
 
 // dispatch claims pending mini-batches by number, keeps parallelism requests
 // in flight, and returns when none is left, or with what ended it.
-func (x *execution) dispatch(ctx context.Context, server *readyServer) error {
+func (x *execution) dispatch(ctx context.Context, f *fleet) error {
+	d, err := x.newDispatcher(ctx, f)
+	if err != nil {
+		return err
+	}
+	err = d.run(ctx)
+	close(d.ended)
+	d.watchers.Wait()
+	if err == nil {
+		return d.grow(ctx)
+	}
+	return err
+}
+
+func (x *execution) newDispatcher(ctx context.Context, f *fleet) (*dispatcher, error) {
 	parallelism := int(*x.job.Parallelism)
 	sofar, err := x.e.Store.Run(x.run.ID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	max, err := x.maxFailed()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	server, err := f.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.release(server)
 	d := &dispatcher{
-		x: x, server: server, max: max,
-		permits: make(chan struct{}, parallelism), window: make(chan struct{}, windowPerPermit*parallelism),
-		rows:    newRequestSize(x.rowsPerRequest()),
-		results: make(chan outcome, parallelism),
-		failed:  sofar.Counts.Failed(),
+		x: x, fleet: f, max: max,
+		gate: newGate(parallelism), window: make(chan struct{}, windowPerPermit*parallelism),
+		patience: patience{x.job.Retry.Policy, *x.job.Retry.Attempts, x.backoff()},
+		rows:     newRequestSize(x.rowsPerRequest()),
+		results:  make(chan outcome, parallelism),
+		failed:   sofar.Counts.Failed(),
+		ended:    make(chan struct{}),
+		lives:    map[*readyServer]context.Context{}, turned: map[int64]int{}, unproven: map[int64]bool{},
 	}
+	d.builder.Store(server.client)
+	if x.job.Predict.Server == nil {
+		d.breaker.rounds = int(d.patience.Attempts)
+	}
+	return d, nil
+}
+
+// run is the loop of the dispatcher.
+func (d *dispatcher) run(ctx context.Context) error {
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-
+	wave := d.begin(work)
 	active, verdict := 0, error(nil)
 	for {
 		var next time.Time
-		if verdict == nil {
-			claimed, due, err := d.claim(ctx, parallelism-active)
+		if verdict == nil && active == 0 && d.breaker.isOpen() {
+			if verdict = d.mend(ctx); verdict == nil {
+				wave = d.begin(work)
+			}
+		}
+		if verdict == nil && !d.turning() {
+			claimed, due, err := d.claim(ctx, active)
 			if err != nil {
 				verdict = err
 				cancel(interruption{error: err})
@@ -127,17 +135,19 @@ func (x *execution) dispatch(ctx context.Context, server *readyServer) error {
 			next = due
 			for _, m := range claimed {
 				active++
-				go func() { d.results <- d.work(work, m) }()
+				go func(on *trial) { d.results <- d.work(wave, m, on) }(d.suspects)
 			}
 		}
 		if active == 0 && (verdict != nil || next.IsZero()) {
 			return verdict
 		}
-		timer := alarm(next.Sub(x.e.Now()), !next.IsZero() && verdict == nil)
-		var lost <-chan struct{}
+		if active == 0 {
+			d.fleet.rest(next)
+		}
+		timer := alarm(next.Sub(d.x.e.Now()), !next.IsZero() && verdict == nil)
 		var drain <-chan struct{}
 		if verdict == nil {
-			lost, drain = server.lost(), x.e.drain
+			drain = d.x.e.drain
 		}
 		select {
 		case result := <-d.results:
@@ -149,9 +159,6 @@ func (x *execution) dispatch(ctx context.Context, server *readyServer) error {
 				}
 				cancel(err)
 			}
-		case <-lost:
-			verdict = errServerLost
-			cancel(verdict)
 		case <-drain:
 			verdict = errDraining // what is in flight may finish
 		case <-timer.C:
@@ -167,6 +174,21 @@ func (x *execution) dispatch(ctx context.Context, server *readyServer) error {
 	}
 }
 
+// begin gives the context of what is started until the breaker opens.
+func (d *dispatcher) begin(work context.Context) context.Context {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stop != nil {
+		d.stop(nil)
+	}
+	wave, stop := context.WithCancelCause(work)
+	d.stop = stop
+	return wave
+}
+
+// turning tells that the breaker is open and work in flight is turned back.
+func (d *dispatcher) turning() bool { return d.breaker.isOpen() && d.breaker.spent() == nil }
+
 // alarm is a timer that fires after d, or never.
 func alarm(d time.Duration, armed bool) *time.Timer {
 	if !armed {
@@ -175,9 +197,16 @@ func alarm(d time.Duration, armed bool) *time.Timer {
 	return time.NewTimer(max(d, 0))
 }
 
-// claim makes due mini-batches pending and takes up to limit of the pending.
-// next is when the next waiting one is due.
-func (d *dispatcher) claim(ctx context.Context, limit int) (claimed []store.MiniBatch, next time.Time, err error) {
+// claim makes due mini-batches pending and takes as many of the pending as
+// there is room for. Suspects run alone: one of them is taken when nothing
+// else is left, and nothing beside it. next is when the next waiting
+// mini-batch is due.
+func (d *dispatcher) claim(ctx context.Context, active int) (claimed []store.MiniBatch, next time.Time, err error) {
+	limit := int(*d.x.job.Parallelism) - active
+	if d.suspects != nil && active > 0 {
+		limit = 0
+	}
+	suspects := false
 	err = d.x.e.Store.Write(ctx, func(tx *store.Tx) error {
 		if next, err = tx.WakeDue(d.x.run.ID); err != nil {
 			return err
@@ -185,11 +214,21 @@ func (d *dispatcher) claim(ctx context.Context, limit int) (claimed []store.Mini
 		if limit <= 0 {
 			return nil
 		}
-		claimed, err = tx.Claim(d.x.run, limit)
+		if claimed, err = tx.Claim(d.x.run, limit, false); err != nil || len(claimed) > 0 || active > 0 {
+			return err
+		}
+		claimed, err = tx.Claim(d.x.run, 1, true)
+		suspects = len(claimed) > 0
 		return err
 	})
 	if err != nil {
 		return nil, time.Time{}, err // nothing is claimed where the commit failed
+	}
+	switch {
+	case suspects && d.suspects == nil:
+		d.suspects = &trial{d: d, turn: make(chan struct{}, 1)}
+	case !suspects && len(claimed) > 0:
+		d.suspects = nil
 	}
 	return claimed, next, nil
 }
@@ -199,9 +238,6 @@ func (d *dispatcher) judge(result outcome) error {
 	if result.failure != nil {
 		return result.failure
 	}
-	if result.lost {
-		return errServerLost
-	}
 	d.failed += result.failed
 	if exceeded(d.failed, d.x.plan.Records, d.max) {
 		return errOver
@@ -209,60 +245,53 @@ func (d *dispatcher) judge(result outcome) error {
 	return nil
 }
 
-// work predicts one mini-batch and stores how that ended.
-func (d *dispatcher) work(ctx context.Context, m store.MiniBatch) outcome {
-	staged, err := d.predict(ctx, m)
-	if err == nil {
-		err = d.x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.Stage(d.x.run, m, staged) })
-		if err == nil {
-			failpoint.Here("stage.row")
-			return outcome{failed: int64(len(staged.DeadLetters))}
-		}
+// trip opens the breaker and turns back what is in flight.
+func (d *dispatcher) trip(ctx context.Context, cause error) {
+	if d.breaker.trip(cause) {
+		d.opened(ctx, cause)
 	}
-	return d.release(ctx, m, err)
 }
 
-// release stores that an attempt ended without a result, and what follows.
-func (d *dispatcher) release(ctx context.Context, m store.MiniBatch, cause error) outcome {
-	end := d.classify(ctx, cause)
-	if end.Class == "" {
-		// Interrupted, or fenced: nobody is to blame. The mini-batch becomes
-		// pending when the run is queued again, or by the new owner.
-		err := d.x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-			return tx.Release(d.x.run, m, api.MiniBatchPending, store.Failure{}, false, time.Time{})
-		})
-		if err != nil && !errors.Is(err, store.ErrFenced) {
-			return outcome{failure: err}
-		}
-		if interrupted := context.Cause(ctx); interrupted != nil {
-			return outcome{lost: errors.Is(interrupted, errServerLost)}
-		}
-		return outcome{failure: cause}
+func (d *dispatcher) opened(ctx context.Context, cause error) {
+	d.x.log.Warn("the prediction server is sick", "error", cause)
+	if err := d.x.event(context.WithoutCancel(ctx), "breaker", "nothing is sent but controls: "+cause.Error()); err != nil {
+		d.x.log.Warn("note that the breaker is open", "error", err)
 	}
-	next := afterFailure(attemptEnd{Class: end.Class, RetryAfter: end.retryAfter, Used: m.Attempts, WaitingSince: m.WaitingSince},
-		*d.x.job.Retry.Attempts, d.x.backoff(), d.x.e.Now())
-	d.x.log.Warn("mini-batch not predicted", "mini_batch", m.Number, "class", end.Class, "next", next.To, "error", end.Error)
-	err := d.x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		notBefore := time.Time{}
-		if next.To == api.MiniBatchRetryWait {
-			notBefore = tx.Now.Add(next.Wait)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stop(errSick)
+}
+
+// mend asks the server, while the breaker is open and nothing is in flight,
+// until it answers again, is replaced, or is given up.
+func (d *dispatcher) mend(ctx context.Context) error {
+	d.suspects = nil // their server is asked as any other
+	for {
+		remedy, wait := d.breaker.next()
+		switch remedy {
+		case nothing:
+			return d.x.event(ctx, "breaker", "the prediction server answers again")
+		case giveUp:
+			return nil
+		case fresh:
+			if _, err := d.fleet.fresh(ctx, freshSick); err != nil {
+				return err
+			}
+			d.breaker.replaced()
+		case probe:
+			if err := d.x.rest(ctx, wait); err != nil {
+				return err
+			}
+			err := d.probe(ctx)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if failure, ok := errors.AsType[*api.Failure](err); ok {
+				return failure // no server is left
+			}
+			d.breaker.probed(err)
 		}
-		return tx.Release(d.x.run, m, next.To, end.Failure, next.UsesAttempt, notBefore)
-	})
-	if err == nil && next.To == api.MiniBatchRetryWait {
-		failpoint.Here("retry_wait.row")
 	}
-	switch {
-	case err != nil:
-		return outcome{failure: err}
-	case next.FailRun:
-		return outcome{failure: api.Fail(api.Reason(end.Class), "", cause)}
-	case end.Class == api.ClassServerLost:
-		return outcome{lost: true}
-	case next.To == api.MiniBatchGivenUp:
-		return outcome{failed: m.Records}
-	}
-	return outcome{}
 }
 
 func (x *execution) backoff() []time.Duration {

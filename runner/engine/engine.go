@@ -17,8 +17,8 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
-// Options are what an Engine is made of; all but Ended and Transport are
-// required.
+// Options are what an Engine is made of; all but Ended, Transport and Launch
+// are required.
 type Options struct {
 	Store   *store.Store
 	FS      durable.FS
@@ -34,6 +34,8 @@ type Options struct {
 	Ended func(tx *store.Tx, run store.Run) error
 	// Transport replaces the connections to prediction servers in tests.
 	Transport http.RoundTripper
+	// Launch replaces the processes of prediction servers in tests.
+	Launch func(launch.Command) (Process, error)
 }
 
 // Engine executes queued runs, each in a slot and a goroutine of its own;
@@ -44,9 +46,13 @@ type Engine struct {
 	wake  chan struct{}
 	// changed: runs may have been queued or taken back since the last look.
 	changed atomic.Bool
+	// retaining: a run of a job has published that keeps output for a while only.
+	retaining atomic.Bool
 	// exhausted: at the last look all that was left in the queue waited for
 	// its job's turn. It belongs to the goroutine of schedule.
 	exhausted bool
+
+	hashes fileHashes
 
 	mu      sync.Mutex
 	started bool
@@ -147,6 +153,9 @@ func (e *Engine) LogPath(run string) string {
 // recover ends what earlier epochs left: their prediction servers are killed,
 // whichever process now is their parent.
 func (e *Engine) recover(ctx context.Context) error {
+	if e.Launch != nil {
+		return nil
+	}
 	reaped, err := launch.Reap(ctx, e.Store.RunnerID()+".", func(id string) bool { return e.launchEpoch(id) == e.Store.Epoch() })
 	if err != nil {
 		return err
@@ -154,22 +163,25 @@ func (e *Engine) recover(ctx context.Context) error {
 	if len(reaped) > 0 {
 		e.Log.Warn("stopped prediction servers that an earlier runner left behind", "pids", reaped)
 	}
-	return e.Store.Write(ctx, func(tx *store.Tx) error { return tx.CloseOldLaunches() })
+	return nil
 }
 
 // schedule gives free slots to queued runs until the engine stops.
 func (e *Engine) schedule() {
 	sweep := time.NewTicker(time.Minute)
 	defer sweep.Stop()
-	e.sweepEnded()
+	e.sweepAll()
 	for {
 		select {
 		case <-e.drain:
 			return
 		case <-e.wake:
 		case <-sweep.C:
-			e.sweepEnded()
+			e.sweepAll()
 			e.changed.Store(true) // whoever should have said so
+		}
+		if e.retaining.Swap(false) {
+			e.retain()
 		}
 		if err := e.fillSlots(); err != nil {
 			e.Log.Error("look at the queue", "error", err)

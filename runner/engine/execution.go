@@ -29,6 +29,7 @@ type execution struct {
 	plan     store.Plan
 	files    []source.File
 	out      *sink.Files
+	showing  showing
 	// resolving guards the plan's columns and request size, which the first
 	// answer fixes.
 	resolving sync.Mutex
@@ -53,10 +54,27 @@ func (x *execution) execute(ctx context.Context) {
 	default:
 		x.fail(ctx, err)
 	}
+	if err := x.conclude(); err != nil && !errors.Is(err, store.ErrFenced) {
+		x.log.Warn("conclude output", "error", err) // the next sweep tries again
+	}
 }
 
-// advance goes through the states of a run's life in order.
+// advance makes passes over the plan until one of them decides the run.
 func (x *execution) advance(ctx context.Context) error {
+	for {
+		err := x.pass(ctx)
+		over := x.over(err)
+		if over == nil {
+			return err
+		}
+		if err := x.repeat(ctx, over); err != nil {
+			return err
+		}
+	}
+}
+
+// pass goes through the states of a run's life in order.
+func (x *execution) pass(ctx context.Context) error {
 	if x.run.State == api.RunQueued {
 		if err := x.begin(ctx); err != nil {
 			return err
@@ -72,7 +90,7 @@ func (x *execution) advance(ctx context.Context) error {
 		if err := x.makePlan(ctx); err != nil {
 			return err
 		}
-	} else if err := x.prepare(ctx); err != nil {
+	} else if err := x.takeUp(ctx); err != nil {
 		return err
 	}
 	if x.draining() {
@@ -83,11 +101,29 @@ func (x *execution) advance(ctx context.Context) error {
 		return err
 	}
 	if left {
-		if err := x.predictAll(ctx); err != nil {
+		if err := x.replaceable(); err != nil {
+			return err
+		}
+		if err := x.openOutput(ctx); err != nil {
+			return err
+		}
+		if err := x.giveUpWithout(ctx, x.predictAll(ctx)); err != nil {
 			return err
 		}
 	}
 	return x.commit(ctx)
+}
+
+// takeUp goes on with a plan that is stored already.
+func (x *execution) takeUp(ctx context.Context) error {
+	if !planFormats[x.plan.Format] {
+		return &attemptOver{Reason: api.ReasonSuperseded, Err: fmt.Errorf(
+			"the runner was upgraded: the parts staged so far have format %d, and it writes %d", x.plan.Format, planFormat)}
+	}
+	if err := x.stillOwnInput(ctx); err != nil {
+		return err
+	}
+	return x.prepare(ctx)
 }
 
 func (x *execution) draining() bool { return x.e.draining() }
@@ -205,11 +241,16 @@ func (x *execution) move(tx *store.Tx, c store.RunChange) error {
 	return err
 }
 
-// move makes one transition of a run. All of them pass here, so that Ended
-// hears of every end.
+// move makes one transition of a run. All of them pass here, so that every end
+// moves the job's memory, and Ended hears of it.
 func (e *Engine) move(tx *store.Tx, run store.Run, c store.RunChange) (store.Run, error) {
 	if !CanMove(run.State, c.To) {
 		return run, fmt.Errorf("run %s can't go from %s to %s", run.ID, run.State, c.To)
+	}
+	if c.To.Ended() {
+		if err := closeMemory(tx, run); err != nil {
+			return run, err
+		}
 	}
 	run, err := tx.MoveRun(run, c)
 	if err == nil && c.To.Ended() && e.Ended != nil {
@@ -230,8 +271,13 @@ func (x *execution) fail(ctx context.Context, cause error) {
 	}
 	x.log.Error("run failed", "reason", failure.Reason, "error", failure)
 	err := x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		if err := tx.ReleaseAll(x.run.ID); err != nil {
+		if err := errors.Join(tx.ReleaseAll(x.run.ID), tx.RestoreRedriven(x.run.ID)); err != nil {
 			return err
+		}
+		if x.complete() { // a retry begins with nothing
+			if err := tx.DropResults(x.run.ID); err != nil {
+				return err
+			}
 		}
 		counted, err := tx.Run(x.run.ID)
 		if err != nil || counted.State.Ended() {
@@ -306,7 +352,7 @@ func (x *execution) sweep() {
 	if x.out == nil {
 		return
 	}
-	if err := x.out.Sweep(); err != nil {
+	if err := errors.Join(x.conclude(), x.out.Sweep()); err != nil {
 		x.log.Warn("remove staging", "error", err)
 		return
 	}

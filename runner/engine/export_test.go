@@ -56,3 +56,10 @@ func (r *Reads) count(runs iter.Seq2[store.Queued, error]) iter.Seq2[store.Queue
 		}
 	}
 }
+
+// KnowPlanFormat has the engine read plans of another format; whether it goes
+// on with their parts is told by goesOn.
+func KnowPlanFormat(format int64, goesOn bool) (forget func()) {
+	planFormats[format] = goesOn
+	return func() { delete(planFormats, format) }
+}

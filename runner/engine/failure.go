@@ -10,6 +10,26 @@ import (
 // server that throttles, or for space on our own disk.
 const waitLimit = time.Hour
 
+// attemptOver ends a run attempt under policy complete: a mini-batch was given
+// up, and so the whole plan is predicted anew, or the run fails.
+type attemptOver struct {
+	Class api.Class // why the mini-batch was given up
+	// Reason overrules the class: the model changed.
+	Reason api.Reason
+	Err    error
+}
+
+func (o *attemptOver) Error() string { return o.Err.Error() }
+func (o *attemptOver) Unwrap() error { return o.Err }
+
+// why is the reason that the run fails with when no attempt is left.
+func (o *attemptOver) why() api.Reason {
+	if o.Reason != "" {
+		return o.Reason
+	}
+	return api.Reason(o.Class)
+}
+
 // attemptEnd is how an attempt at a mini-batch ended without a result.
 type attemptEnd struct {
 	Class        api.Class
@@ -24,27 +44,52 @@ type step struct {
 	Wait        time.Duration // in retry_wait
 	UsesAttempt bool
 	FailRun     bool // the whole run fails with this class, at once
+	EndAttempt  bool // the run attempt is over: the mini-batch is given up under policy complete
 }
 
-// afterFailure decides what follows a failed attempt under policy partial.
-// attempts is how many a mini-batch has; backoff holds the waits before the
-// 2nd, 3rd, … and its last one repeats.
-func afterFailure(end attemptEnd, attempts int64, backoff []time.Duration, now time.Time) step {
+// patience is what a job grants its mini-batches.
+type patience struct {
+	Policy   string
+	Attempts int64           // of one mini-batch
+	Backoff  []time.Duration // the waits before the 2nd, 3rd, … attempt; the last repeats
+}
+
+// afterFailure decides what follows a failed attempt.
+func afterFailure(end attemptEnd, p patience, now time.Time) step {
+	next := p.after(end, now)
+	if p.Policy != api.PolicyComplete {
+		return next
+	}
+	switch {
+	case end.Class == api.ClassData, end.Class == api.ClassBadRecord:
+		return step{To: api.MiniBatchPending, FailRun: true} // predicting the same records again cannot help
+	case next.To == api.MiniBatchGivenUp:
+		next.EndAttempt = true
+	}
+	return next
+}
+
+// after is what follows where mini-batches are independent of each other.
+func (p patience) after(end attemptEnd, now time.Time) step {
 	switch end.Class {
 	case api.ClassConfig, api.ClassInputChanged:
 		return step{To: api.MiniBatchPending, FailRun: true}
 	case api.ClassServerLost:
 		return step{To: api.MiniBatchPending}
 	case api.ClassThrottled, api.ClassStorage:
-		if !end.WaitingSince.IsZero() && now.Sub(end.WaitingSince) >= waitLimit {
+		left := waitLimit
+		if !end.WaitingSince.IsZero() {
+			left -= now.Sub(end.WaitingSince)
+		}
+		if left <= 0 {
 			return step{To: api.MiniBatchGivenUp}
 		}
-		return step{To: api.MiniBatchRetryWait, Wait: max(min(end.RetryAfter, waitLimit), backoff[0])}
+		return step{To: api.MiniBatchRetryWait, Wait: min(max(end.RetryAfter, p.Backoff[0]), left)}
 	case api.ClassTransient:
-		if end.Used+1 >= attempts {
+		if end.Used+1 >= p.Attempts {
 			return step{To: api.MiniBatchGivenUp, UsesAttempt: true}
 		}
-		return step{To: api.MiniBatchRetryWait, UsesAttempt: true, Wait: backoff[min(end.Used, int64(len(backoff))-1)]}
+		return step{To: api.MiniBatchRetryWait, UsesAttempt: true, Wait: p.Backoff[min(end.Used, int64(len(p.Backoff))-1)]}
 	default:
 		// data: repeating the same records cannot help.
 		return step{To: api.MiniBatchGivenUp, UsesAttempt: true}

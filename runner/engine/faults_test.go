@@ -49,12 +49,12 @@ func TestWhatBadInputAndBadServersGet(t *testing.T) {
 		{"file changed after planning", func(b *bench) {
 			b.server.Inject(predicttest.Fault{Record: "1", Times: 1, Do: func() { b.writeInput(records(151)) }})
 		}, api.RunFailed, "input_changed", [4]int64{150, 0, 0, 150}, []string{"iris.csv"}},
-		{"too few predictions", answer(predicttest.Fault{Record: "41", Short: 1}), api.RunFailed, api.ReasonMaxFailed, [4]int64{150, 0, 0, 150},
-			[]string{"data", "19", "20", "iris.csv:42–61", "id=41"}},
-		{"not JSON", answer(predicttest.Fault{Record: "41", BadJSON: true}), api.RunFailed, api.ReasonMaxFailed, [4]int64{150, 0, 0, 150},
-			[]string{"data", "JSON"}},
-		{"400", answer(predicttest.Fault{Record: "41", Status: 400, Body: "wrong shape"}), api.RunFailed, api.ReasonMaxFailed, [4]int64{150, 0, 0, 150},
-			[]string{"data", "400 Bad Request: wrong shape", "id=41"}},
+		{"too few predictions", answer(predicttest.Fault{Record: "41", Short: 1}), api.RunIncomplete, "data", [4]int64{150, 149, 1, 0},
+			[]string{"iris.csv:42", "id:41", "0", "1"}},
+		{"not JSON", answer(predicttest.Fault{Record: "41", BadJSON: true}), api.RunIncomplete, "data", [4]int64{150, 149, 1, 0},
+			[]string{"JSON", "id:41"}},
+		{"400", answer(predicttest.Fault{Record: "41", Status: 400, Body: "wrong shape"}), api.RunIncomplete, "data", [4]int64{150, 149, 1, 0},
+			[]string{"400 Bad Request: wrong shape", "iris.csv:42", "id:41"}},
 		{"401", answer(predicttest.Fault{Record: "41", Status: 401}), api.RunFailed, "config", [4]int64{150, 0, 0, 150},
 			[]string{"401 Unauthorized"}},
 		{"404 at warm-up", func(b *bench) {
@@ -64,8 +64,16 @@ func TestWhatBadInputAndBadServersGet(t *testing.T) {
 		{"429", answer(predicttest.Fault{Record: "41", Times: 1, Status: 429, Header: map[string]string{"Retry-After": "1"}}),
 			api.RunSucceeded, "", [4]int64{150, 150, 0, 0}, nil},
 		{"500 once", answer(predicttest.Fault{Record: "41", Times: 1, Status: 500}), api.RunSucceeded, "", [4]int64{150, 150, 0, 0}, nil},
-		{"500 for good", answer(predicttest.Fault{Record: "41", Status: 500, Body: "boom"}), api.RunFailed, api.ReasonMaxFailed, [4]int64{150, 0, 0, 150},
-			[]string{"transient", "500 Internal Server Error: boom", "id=41"}},
+		{"500 for good", answer(predicttest.Fault{Record: "41", Status: 500, Body: "boom"}), api.RunIncomplete, "data", [4]int64{150, 149, 1, 0},
+			[]string{"500 Internal Server Error: boom", "iris.csv:42", "id:41"}},
+		{"a status that is permanent for this server", func(b *bench) {
+			b.job.Predict.PermanentStatuses = []int64{409, 503}
+			b.server.Inject(predicttest.Fault{Record: "41", Status: 503, Header: map[string]string{"Retry-After": "3600"}})
+		}, api.RunIncomplete, "data", [4]int64{150, 149, 1, 0}, []string{"503 Service Unavailable", "id:41"}},
+		{"a status that passes for this server", func(b *bench) {
+			b.job.Predict.TransientStatuses, b.job.Retry.Attempts = []int64{422}, new(int64(1))
+			b.server.Inject(predicttest.Fault{Record: "41", Status: 422})
+		}, api.RunFailed, api.ReasonMaxFailed, [4]int64{150, 0, 0, 150}, []string{"transient", "422", "id=41"}},
 		{"503 for a while", answer(predicttest.Fault{Record: "41", Times: 5, Status: 503}), api.RunSucceeded, "", [4]int64{150, 150, 0, 0}, nil},
 		{"truncated answer once", answer(predicttest.Fault{Record: "41", Times: 1, Truncate: true}), api.RunSucceeded, "", [4]int64{150, 150, 0, 0}, nil},
 		{"hang", func(b *bench) {

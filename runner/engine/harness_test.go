@@ -19,6 +19,7 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/durable"
 	"github.com/batchpattern/terraform-provider-batch/runner/engine"
+	"github.com/batchpattern/terraform-provider-batch/runner/launch"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
 	"github.com/batchpattern/terraform-provider-batch/runner/secret"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
@@ -50,6 +51,12 @@ type bench struct {
 	job     api.Job
 	slots   int
 	stopped bool
+
+	declared map[int64]api.Job                            // by generation
+	launch   func(launch.Command) (engine.Process, error) // nil: real processes
+
+	clock, storeClock func() time.Time // the engine's and the store's clock
+	held              bool             // the database refuses unlisted changes of state already
 
 	mu   sync.Mutex
 	ends map[string][]string // the states in which the engine said that runs ended
@@ -118,12 +125,17 @@ func (b *bench) start() {
 func (b *bench) open() {
 	b.t.Helper()
 	var err error
-	b.store, err = store.Open(b.t.Context(), filepath.Join(b.dir, "data"), time.Now)
+	if b.clock == nil {
+		b.clock, b.storeClock = time.Now, time.Now
+	}
+	b.store, err = store.Open(b.t.Context(), filepath.Join(b.dir, "data"), b.storeClock)
 	must(b.t, err)
-	b.holdToTheMachines()
+	if !b.held {
+		must(b.t, holdToTheMachines(filepath.Join(b.dir, "data")))
+	}
 	b.engine = engine.New(engine.Options{
-		Store: b.store, FS: b.fs, Secrets: secret.New("", ""), Log: b.log, Now: time.Now, MaxConcurrentRuns: b.slots, Version: "test",
-		Ended: b.ended, Transport: b.reach,
+		Store: b.store, FS: b.fs, Secrets: secret.New("", ""), Log: b.log, Now: b.clock, MaxConcurrentRuns: b.slots, Version: "test",
+		Ended: b.ended, Transport: b.reach, Launch: b.launch,
 	})
 	b.stopped = false
 }
@@ -142,22 +154,26 @@ func (b *bench) ended(_ *store.Tx, run store.Run) error {
 // endsHeard says what is wrong with the calls of the hook: there must be one
 // for each end in a run's history, in order, and no other.
 func (b *bench) endsHeard(id string) error {
-	events, err := b.store.Events(id)
-	if err != nil {
-		return err
-	}
-	var want []string
-	for _, e := range events {
-		if e.Kind == "state" && e.Actor != bySkip && api.RunState(e.To).Ended() {
-			want = append(want, e.To)
-		}
-	}
+	want := b.endsOf(id)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if got := b.ends[id]; !slices.Equal(got, want) {
 		return fmt.Errorf("run %s ended %v and Ended heard %v", id, want, got)
 	}
 	return nil
+}
+
+// endsOf are the ends in a run's history.
+func (b *bench) endsOf(id string) (ends []string) {
+	b.t.Helper()
+	events, err := b.store.Events(id)
+	must(b.t, err)
+	for _, e := range events {
+		if e.Kind == "state" && e.Actor != bySkip && api.RunState(e.To).Ended() {
+			ends = append(ends, e.To)
+		}
+	}
+	return ends
 }
 
 func (b *bench) stop() {
@@ -192,6 +208,10 @@ func (b *bench) put() store.Job {
 		stored, err = tx.UpdateJob(job)
 		return err
 	}))
+	if b.declared == nil {
+		b.declared = map[int64]api.Job{}
+	}
+	b.declared[stored.Generation] = b.job
 	return stored
 }
 
@@ -308,4 +328,11 @@ type testWriter struct{ t *testing.T }
 func (w testWriter) Write(text []byte) (int, error) {
 	w.t.Log(strings.TrimSpace(string(text)))
 	return len(text), nil
+}
+
+// outage has requests with a record meet no server until it is repaired, and
+// their mini-batch given up after one attempt: nothing is wrong with its data.
+func (b *bench) outage(record string) (repair func()) {
+	b.job.Retry.Attempts = new(int64(1))
+	return b.server.Inject(predicttest.Fault{Record: record, Reset: true})
 }

@@ -47,7 +47,7 @@ func TestARetryWritesWhereItsPlanSaysThoughTheTimeZoneWasEdited(t *testing.T) {
 	b := newBench(t)
 	b.job.Schedule = &api.Schedule{Cron: "0 2 * * *", TimeZone: "UTC"}
 	b.job.MaxFailed = "50%"
-	repair := b.server.Inject(predicttest.Fault{Record: "41", Status: 400})
+	repair := b.outage("41")
 	run := b.run()
 	if run.State != api.RunIncomplete {
 		t.Fatalf("run is %s: %s", run.State, run.Message)
@@ -55,7 +55,7 @@ func TestARetryWritesWhereItsPlanSaysThoughTheTimeZoneWasEdited(t *testing.T) {
 	repair()
 	b.job.Schedule.TimeZone = "America/New_York" // where it still is the day before
 	b.put()
-	_, err := b.engine.Retry(t.Context(), run.ID, "test")
+	_, err := b.engine.Retry(t.Context(), run.ID, api.RetryRun{}, "test")
 	must(t, err)
 	run = b.wait(run.ID)
 	if run.State != api.RunSucceeded || run.Output != b.folder(occurrence) || run.Revision != 2 {
@@ -117,14 +117,14 @@ func TestStopDoesNotWaitForAServerThatIsNotReady(t *testing.T) {
 func TestARunWhoseOutputWasReplacedIsLeftAlone(t *testing.T) {
 	b := newBench(t)
 	b.job.MaxFailed, b.job.Parallelism = "50%", new(int64(1))
-	repair := b.server.Inject(predicttest.Fault{Record: "41", Status: 400})
+	repair := b.outage("41")
 	old := b.run()
 	release, blocked := make(chan struct{}), make(chan struct{})
 	repair()
 	unblock := b.server.Inject(predicttest.Fault{Record: "1", Times: 1, Do: func() { close(blocked); <-release }})
 	newer := b.queue(occurrence)
 	<-blocked
-	_, err := b.engine.Retry(t.Context(), old.ID, "test") // has its turn after the newer run
+	_, err := b.engine.Retry(t.Context(), old.ID, api.RetryRun{}, "test") // has its turn after the newer run
 	must(t, err)
 	unblock()
 	close(release)
@@ -143,7 +143,7 @@ func TestARunWhoseOutputWasReplacedIsLeftAlone(t *testing.T) {
 func TestAcceptDoesNotReplaceANewerOutput(t *testing.T) {
 	b := newBench(t)
 	b.job.Parallelism = new(int64(1))
-	repair := b.server.Inject(predicttest.Fault{Record: "41", Status: 400})
+	repair := b.outage("41")
 	withheld := b.run()
 	repair()
 	if newer := b.run(); newer.State != api.RunSucceeded {
@@ -160,7 +160,7 @@ func TestAcceptDoesNotReplaceANewerOutput(t *testing.T) {
 func TestAcceptSaysWhoseTheOutputIs(t *testing.T) {
 	b := newBench(t)
 	b.job.Parallelism = new(int64(1))
-	b.server.Inject(predicttest.Fault{Record: "41", Status: 400})
+	b.outage("41")
 	run := b.run()
 	must(t, os.MkdirAll(b.folder(occurrence), 0o755))
 	must(t, os.WriteFile(filepath.Join(b.folder(occurrence), "report.txt"), nil, 0o644))
@@ -187,7 +187,7 @@ func TestPublishingEndsWhenTryingAgainCannotHelp(t *testing.T) {
 	if run.State != api.RunFailed || run.Reason != api.ReasonPublish || run.Counts.Staged != 150 {
 		t.Fatalf("run is %s(%s) %+v: %s", run.State, run.Reason, run.Counts, run.Message)
 	}
-	if _, err := b.engine.Retry(t.Context(), run.ID, "test"); err != nil {
+	if _, err := b.engine.Retry(t.Context(), run.ID, api.RetryRun{}, "test"); err != nil {
 		t.Fatal(err)
 	}
 	if run = b.wait(run.ID); run.State != api.RunSucceeded || run.Revision != 8 {
@@ -206,14 +206,14 @@ func TestDeadLettersOfARetryArePublished(t *testing.T) {
 		lines[i] = "ragged"
 	}
 	b.writeInput(lines)
-	b.server.Inject(predicttest.Fault{Record: "21", Status: 400}) // before the bad records are found
+	b.outage("21") // before the bad records are found
 	run := b.run()
 	_, err := b.engine.Accept(t.Context(), run.ID, "20 will do", "test")
 	must(t, err)
 	b.until(run.ID, func(run store.Run) bool { return run.State == api.RunIncomplete })
 	b.job.MaxFailed = "100%"
 	b.put()
-	_, err = b.engine.Retry(t.Context(), run.ID, "test")
+	_, err = b.engine.Retry(t.Context(), run.ID, api.RetryRun{}, "test")
 	must(t, err)
 	if run = b.wait(run.ID); run.State != api.RunIncomplete || run.Counts.DeadLettered != 20 {
 		t.Fatalf("run is %s %+v: %s", run.State, run.Counts, run.Message)
@@ -240,7 +240,7 @@ func TestARetryBeyondMaxFailedSendsNothing(t *testing.T) {
 		t.Fatalf("run is %s(%s) %+v", run.State, run.Reason, run.Counts)
 	}
 	sent := len(b.server.Sends())
-	_, err := b.engine.Retry(t.Context(), run.ID, "test")
+	_, err := b.engine.Retry(t.Context(), run.ID, api.RetryRun{}, "test")
 	must(t, err)
 	if run = b.wait(run.ID); run.Reason != api.ReasonMaxFailed || !run.Withheld || run.Attempt != 2 {
 		t.Fatalf("run is %s(%s): %s", run.State, run.Reason, run.Message)
@@ -250,7 +250,7 @@ func TestARetryBeyondMaxFailedSendsNothing(t *testing.T) {
 	}
 	b.job.MaxFailed = "4"
 	b.put()
-	_, err = b.engine.Retry(t.Context(), run.ID, "test")
+	_, err = b.engine.Retry(t.Context(), run.ID, api.RetryRun{}, "test")
 	must(t, err)
 	if run = b.wait(run.ID); run.State != api.RunIncomplete || run.Counts.Committed != 146 {
 		t.Fatalf("run is %s %+v: %s", run.State, run.Counts, run.Message)

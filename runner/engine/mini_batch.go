@@ -2,16 +2,13 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
-	"github.com/batchpattern/terraform-provider-batch/runner/format"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
@@ -22,16 +19,22 @@ import (
 // requests, up to parallelism of them are in flight, and a writer puts the
 // answers into the part in input order.
 type attempt struct {
-	d    *dispatcher
-	m    store.MiniBatch
-	file source.File
+	d     *dispatcher
+	m     store.MiniBatch
+	file  source.File
+	alone *trial // where it runs as a suspect; nil: as any other
 
 	keep []int // indexes of the kept columns in the projection
 	keys []int
+	only map[int64]bool // positions of the records that are sent; nil: all of them
 
-	dead     []store.PlacedDeadLetter
-	part     *sink.Part
-	requests int64
+	effort effort
+	dead   []store.PlacedDeadLetter
+	// refused are the records that the server refused, by their place in the
+	// mini-batch.
+	refused map[int64]condemned
+	part    *sink.Part
+	print   atomic.Value // of the model that predicted it, a string
 }
 
 // interruption is a failure that ends the work beside it. It has no Unwrap:
@@ -42,24 +45,50 @@ type interruption struct {
 	of *attempt // that failed; nil: it ends the whole run
 }
 
+func (d *dispatcher) newAttempt(m store.MiniBatch, on *trial) *attempt {
+	return &attempt{d: d, m: m, file: d.x.files[m.File], alone: on, keep: d.x.indexes(d.x.job.Output.Keep), keys: d.x.indexes(d.x.job.Input.Key)}
+}
+
 // predict carries out an attempt. Its result is on disk but not yet a row.
-func (d *dispatcher) predict(ctx context.Context, m store.MiniBatch) (store.Staged, error) {
-	a := &attempt{d: d, m: m, file: d.x.files[m.File], keep: d.x.indexes(d.x.job.Output.Keep), keys: d.x.indexes(d.x.job.Input.Key)}
+func (a *attempt) predict(ctx context.Context) (store.Staged, error) {
+	if a.m.Redrive {
+		return a.predictAgain(ctx)
+	}
+	return a.predictOnce(ctx)
+}
+
+func (a *attempt) predictOnce(ctx context.Context) (store.Staged, error) {
 	staged, err := a.run(ctx)
+	if err == nil || errors.Is(err, errBadRecord) {
+		if lettersErr := a.writeOff(); lettersErr != nil {
+			err = lettersErr
+		}
+	}
 	if err != nil {
 		if a.part != nil {
 			a.part.Abort()
 		}
 		return store.Staged{}, err
 	}
-	result := store.Staged{Path: staged.Path, Records: staged.Records, Bytes: staged.Bytes, SHA256: staged.SHA256, Requests: a.requests, DeadLetters: a.dead}
-	if staged.Records+int64(len(a.dead)) != m.Records {
-		return store.Staged{}, fmt.Errorf("mini-batch %d: %d records staged and %d dead letters of %d planned", m.Number, staged.Records, len(a.dead), m.Records)
+	if staged.Records+int64(len(a.dead)) != a.expected() {
+		return store.Staged{}, fmt.Errorf("mini-batch %d: %d records staged and %d dead letters of %d planned", a.m.Number, staged.Records, len(a.dead), a.expected())
 	}
-	return result, nil
+	return store.Staged{Effort: a.effort.spent(), Path: staged.Path, Records: staged.Records, Bytes: staged.Bytes, SHA256: staged.SHA256, DeadLetters: a.dead,
+		Fingerprint: a.fingerprint()}, nil
+}
+
+// fingerprint is that of the model, where a run may mix models.
+func (a *attempt) fingerprint() string {
+	id, _ := a.print.Load().(string)
+	return id
 }
 
 func (a *attempt) run(ctx context.Context) (sink.Staged, error) {
+	if a.alone != nil {
+		if err := a.alone.begin(ctx, &a.effort); err != nil {
+			return sink.Staged{}, err
+		}
+	}
 	file, err := a.file.Open()
 	if err != nil {
 		return sink.Staged{}, err
@@ -116,6 +145,9 @@ func (a *attempt) read(ctx context.Context, file *os.File, ordered chan<- *batch
 		if err != nil {
 			return fmt.Errorf("read %s: %w", a.file.Path, err)
 		}
+		if a.only != nil && !a.only[position] {
+			continue
+		}
 		if b == nil {
 			if b, err = a.begin(ctx, position); err != nil {
 				return err
@@ -123,10 +155,20 @@ func (a *attempt) read(ctx context.Context, file *os.File, ordered chan<- *batch
 		}
 		bad := record.Bad
 		if bad == nil {
-			bad = b.add(a, record)
+			if bad = b.add(a, record, position); errors.Is(bad, predict.ErrFull) {
+				a.send(ctx, b, ordered)
+				if b, err = a.begin(ctx, position); err != nil {
+					return err
+				}
+				bad = b.add(a, record, position)
+			}
 		}
 		if bad != nil {
-			a.dead = append(a.dead, a.deadLetter(record, position, bad))
+			letter := a.deadLetter(record, position, condemned{class: api.ClassBadRecord, reason: bad.Error(), attempts: 1})
+			if a.d.x.job.Retry.Policy == api.PolicyComplete {
+				return api.Fail(api.Reason(api.ClassBadRecord), "", errors.New(named(letter.DeadLetter)))
+			}
+			a.dead = append(a.dead, letter)
 			continue
 		}
 		if int64(b.request.Len()) >= a.d.rows.current() {
@@ -153,7 +195,7 @@ func (a *attempt) begin(ctx context.Context, position int64) (*batch, error) {
 		return nil, context.Cause(ctx)
 	}
 	b := batches.Get().(*batch)
-	b.reset(a.d.server.client.NewRequest(), position)
+	b.reset(a.d.builder.Load().NewRequest(), position)
 	return b, nil
 }
 
@@ -167,14 +209,27 @@ func (a *attempt) send(ctx context.Context, b *batch, ordered chan<- *batch) {
 	}
 	go func() {
 		defer close(b.done)
-		select {
-		case a.d.permits <- struct{}{}:
-			defer func() { <-a.d.permits }()
-		case <-ctx.Done():
+		if b.err = a.d.gate.enter(ctx); b.err != nil {
+			return
+		}
+		defer a.d.gate.leave()
+		if a.alone != nil {
+			select {
+			case a.alone.turn <- struct{}{}:
+				defer func() { <-a.alone.turn }()
+			case <-ctx.Done():
+			}
+		}
+		if b.err = ctx.Err(); b.err != nil {
 			b.err = context.Cause(ctx)
 			return
 		}
-		b.responses, b.err = a.d.post(ctx, b.request, a.sendKey(b), a.m)
+		b.err = (&question{a: a, b: b}).ask(ctx, span{0, b.request.Len()})
+		if failed, ok := errors.AsType[*predict.Error](b.err); ok && failed.Class == api.ClassTransient && ctx.Err() == nil {
+			if a.alone == nil && a.d.breaker.failed(b.err) {
+				a.d.opened(ctx, b.err)
+			}
+		}
 	}()
 }
 
@@ -196,7 +251,11 @@ func (a *attempt) write(ctx context.Context, cancel context.CancelCauseFunc, ord
 		}
 		if b.err != nil && failure == nil {
 			failure = b.err
-			if _, ok := errors.AsType[*predict.Error](b.err); ok {
+			a.note(b)
+			if nothing, ok := errors.AsType[*unproven](b.err); ok {
+				b.err = nothing.err
+				failure = &unproven{b.describe(a.file.Path)}
+			} else if _, ok := errors.AsType[*predict.Error](b.err); ok || errors.Is(b.err, errServerLost) {
 				failure = b.describe(a.file.Path)
 			}
 			cancel(interruption{failure, a})
@@ -207,115 +266,92 @@ func (a *attempt) write(ctx context.Context, cancel context.CancelCauseFunc, ord
 	return failure
 }
 
+// writeBatch writes a request's predictions in input order, and notes which of
+// its records were refused.
 func (a *attempt) writeBatch(ctx context.Context, b *batch) error {
-	row := 0
-	for _, response := range b.responses {
-		a.requests++
-		if a.part == nil {
-			if err := a.openPart(ctx, response.Columns()); err != nil {
+	if len(b.answers) == 0 && len(b.condemned) == 0 {
+		return nil
+	}
+	if len(b.condemned) == 0 && len(b.answers) == 1 {
+		response := b.answers[0].response
+		if err := a.needPart(ctx, response); err != nil {
+			return err
+		}
+		for i := range response.Len() {
+			if err := a.writeRow(b, i, response, i); err != nil {
 				return err
 			}
 		}
-		for i := range response.Len() {
-			b.cells = append(b.cells[:0], b.kept[row*len(a.keep):(row+1)*len(a.keep)]...)
-			b.cells = response.Values(i, b.cells)
-			if err := a.part.Write(b.cells); err != nil {
-				return err
+		return nil
+	}
+	a.note(b)
+	return a.writePieces(ctx, b)
+}
+
+// note keeps which records of a request were refused.
+func (a *attempt) note(b *batch) {
+	for _, c := range b.condemned {
+		if a.refused == nil {
+			a.refused = map[int64]condemned{}
+		}
+		a.refused[b.place(c.at)] = c
+	}
+}
+
+// writePieces writes the predictions of a request that was answered in pieces.
+func (a *attempt) writePieces(ctx context.Context, b *batch) error {
+	type cell struct {
+		response *predict.Response
+		row      int
+	}
+	rows := make([]cell, b.request.Len())
+	for _, answer := range b.answers {
+		if err := a.needPart(ctx, answer.response); err != nil {
+			return err
+		}
+		for i := range answer.response.Len() {
+			if answer.response.Refused(i) == nil {
+				rows[answer.lo+i] = cell{answer.response, i}
 			}
-			row++
+		}
+	}
+	for _, c := range b.condemned {
+		rows[c.at] = cell{}
+	}
+	for at, row := range rows {
+		if row.response == nil {
+			continue // refused; the accounts are compared in the end
+		}
+		if err := a.writeRow(b, at, row.response, row.row); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (a *attempt) writeRow(b *batch, at int, response *predict.Response, row int) error {
+	b.cells = append(b.cells[:0], b.kept[at*len(a.keep):(at+1)*len(a.keep)]...)
+	b.cells = response.Values(row, b.cells)
+	return a.part.Write(b.cells)
+}
+
+// needPart begins the part with the first answer, which tells its columns.
+func (a *attempt) needPart(ctx context.Context, response *predict.Response) error {
+	if a.part != nil {
+		return nil
+	}
+	return a.openPart(ctx, response.Columns())
 }
 
 func (a *attempt) openPart(ctx context.Context, answered []string) error {
 	if err := a.d.x.resolve(ctx, answered); err != nil {
 		return err
 	}
-	part, err := a.d.x.out.Stage(a.d.x.run.Attempt, a.m.Number, a.m.Fence, a.d.x.planColumns())
+	part, err := a.d.x.out.Stage(a.d.x.run.Attempt, a.m.Number, a.stageFence(), a.d.x.planColumns())
 	if err == nil {
 		a.part = part
 	}
 	return err
-}
-
-func (a *attempt) deadLetter(record *format.Record, position int64, bad error) store.PlacedDeadLetter {
-	now := a.d.x.e.Now()
-	letter := api.DeadLetter{
-		Input: strings.ToValidUTF8(string(record.Raw), "\uFFFD"), Source: api.Place{File: a.file.Path, Line: record.Line},
-		Run: a.d.x.run.ID, MiniBatch: a.m.Number, Class: api.ClassBadRecord,
-		Error:    fmt.Sprintf("%s:%d: %v", a.file.Path, record.Line, bad),
-		Attempts: 1, FirstSeen: now.UTC(), LastSeen: now.UTC(),
-	}
-	if record.Bad == nil && len(a.keys) > 0 {
-		letter.Key = map[string]string{}
-		for i, column := range a.d.x.job.Input.Key {
-			letter.Key[column] = text(record.Values[a.keys[i]])
-		}
-	}
-	return store.PlacedDeadLetter{DeadLetter: letter, Position: position}
-}
-
-// text is a value for people.
-func text(v format.Value) string {
-	var decoded string
-	if v.JSON && json.Unmarshal(v.Bytes, &decoded) == nil {
-		return decoded
-	}
-	return string(v.Bytes)
-}
-
-// batch is the records of one request, from reading to writing.
-type batch struct {
-	position            int64 // of its first record in the mini-batch
-	firstLine, lastLine int64
-	firstKey            string
-	request             *predict.Request
-	arena               []byte         // what kept points into
-	kept                []format.Value // the kept cells, record by record
-	cells               []format.Value // scratch of the writer
-
-	responses []*predict.Response
-	err       error
-	done      chan struct{}
-}
-
-var batches = sync.Pool{New: func() any { return &batch{} }}
-
-func (b *batch) reset(request *predict.Request, position int64) {
-	*b = batch{position: position, request: request, arena: b.arena[:0], kept: b.kept[:0], cells: b.cells[:0],
-		responses: b.responses[:0], done: make(chan struct{})}
-}
-
-// add takes one record; an error says that the record is bad.
-func (b *batch) add(a *attempt, record *format.Record) error {
-	if err := b.request.Add(record.Values[:len(a.d.x.job.Predict.Features.Columns)]); err != nil {
-		return err
-	}
-	if b.firstLine == 0 {
-		b.firstLine = record.Line
-		for i, column := range a.d.x.job.Input.Key {
-			b.firstKey += fmt.Sprintf("%s=%s ", column, text(record.Values[a.keys[i]]))
-		}
-		b.firstKey = strings.TrimSpace(b.firstKey)
-	}
-	b.lastLine = record.Line
-	for _, i := range a.keep {
-		value := record.Values[i]
-		start := len(b.arena)
-		b.arena = append(b.arena, value.Bytes...)
-		b.kept = append(b.kept, format.Value{Bytes: b.arena[start:len(b.arena):len(b.arena)], JSON: value.JSON})
-	}
-	return nil
-}
-
-func (b *batch) release() {
-	b.request.Release()
-	for _, response := range b.responses {
-		response.Release()
-	}
-	b.request = nil
-	batches.Put(b)
 }
 
 // indexes are the places of columns in the projection that columns() makes.
@@ -329,4 +365,10 @@ func (x *execution) indexes(names []string) []int {
 		indexes[i] = place[name]
 	}
 	return indexes
+}
+
+func (x *execution) planColumns() []string {
+	x.resolving.Lock()
+	defer x.resolving.Unlock()
+	return x.plan.Columns
 }

@@ -16,8 +16,13 @@ import (
 )
 
 // planFormat is the number of the form of plans and staged parts that this
-// binary writes, and the only one it goes on with.
+// binary writes.
 const planFormat = 1
+
+// planFormats are the forms of plans that this binary can read: with true it
+// also goes on with the parts staged under them, with false it starts over the
+// same plan.
+var planFormats = map[int64]bool{planFormat: true}
 
 // planChunk is how many mini-batches one transaction of a planning stores.
 const planChunk = 500
@@ -26,8 +31,11 @@ const planChunk = 500
 // is stored whole before any prediction, in one last transaction; until then
 // its mini-batches are nobody's.
 func (x *execution) makePlan(ctx context.Context) error {
-	files, err := source.Find(*x.job.Input.Files, x.occasion, x.columns())
-	if err != nil {
+	p := &planner{x: x, ctx: ctx, stretch: stretch{hash: sha256.New()}}
+	own := p.planAll
+	if x.job.Input.Incremental() {
+		own = p.planNew
+	} else if err := p.find(); err != nil {
 		return err
 	}
 	if err := x.prepare(ctx); err != nil {
@@ -36,39 +44,20 @@ func (x *execution) makePlan(ctx context.Context) error {
 	if err := x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.DropUnplanned(x.run.ID) }); err != nil {
 		return err
 	}
-	x.files = files
-	planner := planner{x: x, ctx: ctx, hash: sha256.New()}
-	if err := split.Split(ctx, files, *x.job.MiniBatch.Rows, planner.add); err != nil {
-		return err
-	}
-	if err := planner.flush(); err != nil {
-		return err
-	}
-	if planner.records == 0 && x.job.Input.OnEmpty == api.OnEmptyFail {
-		return api.Fail(api.ReasonInputEmpty, `set input.on_empty to "succeed" or "skip" where an empty input is fine`,
-			fmt.Errorf("input.files.uri %q: %s, no record in them", x.job.Input.Files.URI, api.Counted(int64(len(files)), "file")))
-	}
-	identities, err := json.Marshal(files)
-	if err != nil {
-		return fmt.Errorf("encode the plan: %w", err)
-	}
-	x.plan = store.Plan{
-		Run: x.run.ID, Format: planFormat, Spec: x.job, Generation: x.run.Generation, Files: identities,
-		Records: planner.records, Hash: planner.sum(identities),
-		PlanSpecHash: x.job.PlanSpecHash(), ExecSpecHash: x.job.ExecSpecHash(),
-	}
-	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {
-		if err := tx.InsertPlan(x.plan); err != nil {
+	for _, step := range []func() error{p.takeOwed, own, p.flush} {
+		if err := step(); err != nil {
 			return err
 		}
-		return tx.Event(store.Event{UID: x.run.JobUID, Run: x.run.ID, Event: api.Event{Kind: "planned", Actor: "runner",
-			Detail: fmt.Sprintf("%s in %s from %s", api.Counted(planner.records, "record"),
-				api.Counted(planner.number, "mini-batch"), api.Counted(int64(len(files)), "file"))}})
-	})
-	if err == nil {
-		failpoint.Here("plan.stored")
 	}
-	return err
+	if p.records == 0 && x.job.Input.OnEmpty == api.OnEmptyFail {
+		return api.Fail(api.ReasonInputEmpty, `set input.on_empty to "succeed" or "skip" where an empty input is fine`,
+			fmt.Errorf("input.files.uri %q: %s, no record in them", x.job.Input.Files.URI, api.Counted(int64(len(p.files)), "file")))
+	}
+	if err := p.store(); err != nil {
+		return err
+	}
+	failpoint.Here("plan.stored")
+	return nil
 }
 
 // columns are the input columns that a run reads: features first, then what
@@ -88,7 +77,8 @@ func (x *execution) columns() []string {
 }
 
 func (x *execution) decodeFiles() error {
-	if x.plan.Format != planFormat {
+	x.files = nil
+	if _, known := planFormats[x.plan.Format]; !known {
 		return api.Fail(api.Reason(api.ClassConfig), "trigger the occurrence again", fmt.Errorf("the plan has format %d; this runner knows %d", x.plan.Format, planFormat))
 	}
 	if err := json.Unmarshal(x.plan.Files, &x.files); err != nil {
@@ -99,22 +89,55 @@ func (x *execution) decodeFiles() error {
 
 // planner stores mini-batches as the split finds them, in bounded memory.
 type planner struct {
-	x       *execution
-	ctx     context.Context
-	chunk   []store.MiniBatch
-	number  int64
+	x     *execution
+	ctx   context.Context
+	chunk []store.MiniBatch
+	whole []source.File // of an input that is taken whole, each time
+	files []source.File // of the plan
+	stretch
+	owed  int64                // records that earlier runs left
+	taken map[pin][]split.Span // where they stand, to plan none of them twice
+
+	// Of an incremental input.
+	left     []source.Left
+	touched  []source.File // known ones with another modification time
+	warnings []string
+}
+
+// stretch is how far a planning has got.
+type stretch struct {
+	number  int64 // of mini-batches
 	records int64
 	hash    hash.Hash
 }
 
+// find looks for the files of a whole input.
+func (p *planner) find() (err error) {
+	p.whole, err = source.Find(*p.x.job.Input.Files, p.x.occasion, p.x.columns())
+	return err
+}
+
+// planAll plans every file of the input, but for what of it is owed.
+func (p *planner) planAll() error {
+	for _, file := range p.whole {
+		p.files = append(p.files, file)
+		if err := split.Around(p.ctx, len(p.files)-1, file, *p.x.job.MiniBatch.Rows, p.taken[pinOf(file)], p.add); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (p *planner) add(s split.Slice) error {
+	return p.append(store.MiniBatch{File: int64(s.File), Offset: s.Offset, Length: s.Length, FirstLine: s.FirstLine, Records: s.Records})
+}
+
+func (p *planner) append(m store.MiniBatch) error {
 	p.number++
-	p.records += s.Records
-	_, _ = fmt.Fprintf(p.hash, "%d %d %d %d %d\n", s.File, s.Offset, s.Length, s.FirstLine, s.Records)
-	p.chunk = append(p.chunk, store.MiniBatch{
-		Number: p.number, File: int64(s.File), Offset: s.Offset, Length: s.Length, FirstLine: s.FirstLine, Records: s.Records,
-	})
-	if len(p.chunk) < planChunk {
+	m.Number = p.number
+	p.records += m.Records
+	_, _ = fmt.Fprintf(p.hash, "%d %d %d %d %d\n", m.File, m.Offset, m.Length, m.FirstLine, m.Records)
+	if p.chunk = append(p.chunk, m); len(p.chunk) < planChunk {
 		return nil
 	}
 	return p.flush()
@@ -129,7 +152,71 @@ func (p *planner) flush() error {
 	return err
 }
 
-func (p *planner) sum(identities []byte) string {
+// mark notes how far the planning has got, for rewind.
+func (p *planner) mark() (stretch, error) {
+	hash, err := p.hash.(hash.Cloner).Clone()
+	return stretch{p.number, p.records, hash}, err
+}
+
+// rewind takes everything planned since the mark out of the plan.
+func (p *planner) rewind(to stretch) error {
+	flushed := p.number - int64(len(p.chunk))
+	p.chunk = p.chunk[:max(0, to.number-flushed)]
+	p.stretch = to
+	if flushed <= to.number {
+		return nil
+	}
+	return p.x.e.Store.Write(p.ctx, func(tx *store.Tx) error { return tx.DropUnplannedAfter(p.x.run.ID, to.number) })
+}
+
+// store completes the plan. What it takes of the job's memory is claimed in the
+// same transaction.
+func (p *planner) store() error {
+	x := p.x
+	identities, err := json.Marshal(p.files)
+	if err != nil {
+		return fmt.Errorf("encode the plan: %w", err)
+	}
 	p.hash.Write(identities)
-	return hex.EncodeToString(p.hash.Sum(nil))
+	plan := store.Plan{
+		Run: x.run.ID, Format: planFormat, Spec: x.job, Generation: x.run.Generation, Files: identities,
+		Records: p.records, Hash: hex.EncodeToString(p.hash.Sum(nil)),
+		PlanSpecHash: x.job.PlanSpecHash(), ExecSpecHash: x.job.ExecSpecHash(),
+	}
+	err = x.e.Store.Write(p.ctx, func(tx *store.Tx) error {
+		if err := x.upToDate(tx, plan); err != nil {
+			return err
+		}
+		if err := tx.InsertPlan(plan); err != nil {
+			return err
+		}
+		for _, f := range p.touched {
+			if err := tx.Touched(x.run.JobUID, x.job.InputIdentity(), store.KnownFile{Path: f.Path, ModTime: f.ModTime, SHA256: f.SHA256}); err != nil {
+				return err
+			}
+		}
+		return p.tell(tx)
+	})
+	if err == nil {
+		x.plan, x.files = plan, p.files
+	}
+	return err
+}
+
+// tell puts what was planned, and what about it is remarkable, into the run's
+// history.
+func (p *planner) tell(tx *store.Tx) error {
+	detail := fmt.Sprintf("%s in %s from %s", api.Counted(p.records, "record"), api.Counted(p.number, "mini-batch"), api.Counted(int64(len(p.files)), "file"))
+	if p.owed > 0 {
+		detail += fmt.Sprintf("; %s of them left by earlier runs", api.Thousands(p.owed))
+	}
+	event := func(kind, detail string) error {
+		return tx.Event(store.Event{UID: p.x.run.JobUID, Run: p.x.run.ID, Event: api.Event{Kind: kind, Actor: "runner", Detail: detail}})
+	}
+	for _, warning := range p.warnings {
+		if err := event("warning", warning); err != nil {
+			return err
+		}
+	}
+	return event("planned", detail+tellLeft(p.left))
 }

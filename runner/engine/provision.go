@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
 const (
 	// maxLaunches is how often a server may die or time out before it is
-	// ready, and how often a run may lose a ready one.
+	// ready.
 	maxLaunches = 3
 	// launchPause is the wait before the next launch; it doubles.
 	launchPause = 200 * time.Millisecond
@@ -36,37 +37,63 @@ const (
 // readyServer is a prediction server that answered for its model.
 type readyServer struct {
 	*predictionServer
-	client *predict.Client
+	client   *predict.Client
+	took     time.Duration // to get ready
+	inFlight int           // requests; in the fleet's lock
 }
 
-func (s *readyServer) stop(why string) error {
+func (s *readyServer) stop(outcome string, also ...func(*store.Tx) error) error {
 	if s == nil {
 		return nil
 	}
 	s.client.Close()
-	return s.predictionServer.stop(why)
+	return s.predictionServer.stop(outcome, also...)
 }
 
-// provision launches the server and waits until its model is ready and has
-// answered a warm-up request. A server that dies or never gets ready is
-// launched again, up to maxLaunches times.
-func (x *execution) provision(ctx context.Context) (*readyServer, error) {
+// predictAll launches the servers and has every mini-batch predicted by them.
+// They are gone when it returns.
+func (x *execution) predictAll(ctx context.Context) error {
+	if err := x.transition(ctx, api.RunProvisioning, ""); err != nil {
+		return err
+	}
+	f, err := x.openFleet(ctx)
+	if err != nil {
+		return err
+	}
+	err = x.transition(ctx, api.RunRunning, "")
+	if err == nil {
+		err = x.dispatch(ctx, f)
+	}
+	if stopErr := f.stop("run left it"); stopErr != nil {
+		x.log.Warn("stop the prediction servers", "error", stopErr)
+	}
+	if errors.Is(err, errOver) {
+		return nil // commit says how it ends
+	}
+	return err
+}
+
+// provision launches a server and waits until its model is ready and has
+// answered a warm-up request. One that dies or never gets ready is launched
+// again, up to maxLaunches times.
+func (f *fleet) provision(ctx context.Context, number int) (*readyServer, error) {
 	pause := launchPause
 	for n := 1; ; n++ {
-		server, err := x.provisionOnce(ctx)
+		server, err := f.provisionOnce(ctx, number)
 		if err == nil {
 			return server, nil
 		}
+		launched := f.x.job.Predict.Server != nil
 		failure, ok := errors.AsType[*api.Failure](err)
-		again := ok && (failure.Reason == api.ReasonLaunchFailed && errors.Is(err, errDied) || failure.Reason == api.ReasonStartTimeout)
-		if !again || n == maxLaunches || x.job.Predict.Server == nil || ctx.Err() != nil {
-			if again && x.job.Predict.Server != nil {
+		again := ok && launched && (failure.Reason == api.ReasonLaunchFailed && errors.Is(err, errDied) || failure.Reason == api.ReasonStartTimeout)
+		if !again || n == maxLaunches || ctx.Err() != nil {
+			if again {
 				failure.Err = fmt.Errorf("%d launches failed, the last: %w", n, failure.Err)
 			}
 			return nil, err
 		}
-		x.log.Warn("launch the prediction server again", "launch", n, "error", err)
-		if err := x.rest(ctx, pause); err != nil {
+		f.x.log.Warn("launch the prediction server again", "launch", n, "error", err)
+		if err := f.x.rest(ctx, pause); err != nil {
 			return nil, err
 		}
 		pause *= 2
@@ -75,33 +102,37 @@ func (x *execution) provision(ctx context.Context) (*readyServer, error) {
 
 var errDied = errors.New("the prediction server ended before it was ready")
 
-func (x *execution) provisionOnce(ctx context.Context) (*readyServer, error) {
-	launched, err := x.launchServer(ctx)
+func (f *fleet) provisionOnce(ctx context.Context, number int) (*readyServer, error) {
+	x, begun := f.x, time.Now()
+	launched, err := f.launchServer(ctx, number)
 	if err != nil {
 		return nil, err
 	}
 	client, err := predict.New(predict.Config{
 		Protocol: x.job.Predict.Protocol, BaseURL: launched.url, Model: x.job.Predict.Model, Features: x.job.Predict.Features,
 		Outputs: x.job.Predict.Outputs, Parallelism: int(*x.job.Parallelism), Timeout: x.job.Predict.RequestTimeout.Value(),
+		PermanentStatuses: x.job.Predict.PermanentStatuses, TransientStatuses: x.job.Predict.TransientStatuses,
 		Transport: x.e.Transport,
 	})
 	if err != nil {
 		return nil, errors.Join(api.Fail(api.Reason(api.ClassConfig), "", err), launched.stop("not used"))
 	}
-	server := &readyServer{launched, client}
-	if err := x.awaitReady(ctx, server); err != nil {
+	server := &readyServer{predictionServer: launched, client: client}
+	if err := f.awaitReady(ctx, server); err != nil {
 		return nil, errors.Join(err, server.stop("not ready"))
 	}
-	if err := x.event(ctx, "ready", server.url); err != nil {
+	if err := f.event(ctx, "ready", server.url); err != nil {
 		return nil, errors.Join(err, server.stop("not recorded"))
 	}
+	server.took = time.Since(begun)
 	return server, nil
 }
 
 // awaitReady polls the model's readiness, then sends the warm-up. The start
 // timeout counts from the last sign of life: a byte of output, or a readiness
 // answer unlike the one before.
-func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
+func (f *fleet) awaitReady(ctx context.Context, s *readyServer) error {
+	x := f.x
 	limit := endpointTimeout
 	if x.job.Predict.Server != nil {
 		limit = x.job.Predict.Server.StartTimeout.Value()
@@ -110,11 +141,11 @@ func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
 	for noted := false; ; {
 		now, err := s.client.Ready(ctx)
 		if err == nil {
-			if now, err = x.greet(ctx, s); err == nil {
+			if now, err = f.greet(ctx, s); err == nil {
 				return nil
 			}
-			if failed, ok := errors.AsType[*api.Failure](err); ok {
-				return failed
+			if isFinal(err) {
+				return err
 			}
 		}
 		if ctx.Err() != nil {
@@ -124,7 +155,7 @@ func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
 			return errDraining
 		}
 		if s.isLost() {
-			return api.Fail(api.ReasonLaunchFailed, "see the whole output with: batch-runner logs "+x.run.ID, fmt.Errorf("%w: %w", errDied, s.exit()))
+			return api.Fail(api.ReasonLaunchFailed, "see the whole output with: batch-runner logs "+f.run.ID, fmt.Errorf("%w: %w", errDied, s.exit()))
 		}
 		if now != answer {
 			sign, answer = time.Now(), now
@@ -136,7 +167,7 @@ func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
 		if silence > silenceNoted && !noted {
 			noted = true
 			x.log.Warn("the prediction server is not ready yet", "answer", answer)
-			if err := x.event(ctx, "not_ready", answer); err != nil {
+			if err := f.event(ctx, "not_ready", answer); err != nil {
 				return err
 			}
 		}
@@ -144,7 +175,7 @@ func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
 		case api.Reason(api.ClassConfig):
 			return api.Fail(api.Reason(api.ClassConfig), "check predict.model and predict.protocol against what the server serves", err)
 		case api.ReasonStartTimeout:
-			return api.Fail(api.ReasonStartTimeout, "see its output with: batch-runner logs "+x.run.ID, fmt.Errorf(
+			return api.Fail(api.ReasonStartTimeout, "see its output with: batch-runner logs "+f.run.ID, fmt.Errorf(
 				"%s was not ready: no sign of life for %s, the last readiness answer was %q", s.url, limit, answer))
 		}
 		if err := sleepOr(ctx, wait, s.lost()); err != nil {
@@ -152,6 +183,15 @@ func (x *execution) awaitReady(ctx context.Context, s *readyServer) error {
 		}
 		wait = min(2*wait, probeMax)
 	}
+}
+
+// isFinal tells what contradicts the job, or the run so far, and an error of our
+// own, from an answer that another try may change.
+func isFinal(err error) bool {
+	_, failed := errors.AsType[*api.Failure](err)
+	_, over := errors.AsType[*attemptOver](err)
+	_, answered := errors.AsType[*predict.Error](err)
+	return failed || over || !answered
 }
 
 // hopeless says why a server that has shown no sign of life for so long is not
@@ -167,56 +207,64 @@ func hopeless(answer error, silence, limit time.Duration) api.Reason {
 	return ""
 }
 
-// greet learns what a ready model takes, and sends the warm-up. An answer that
-// contradicts the job is an *api.Failure.
-func (x *execution) greet(ctx context.Context, s *readyServer) (answer string, err error) {
+// greet learns what a ready model takes and which it is, and sends the
+// warm-up. An answer that contradicts the job is an *api.Failure.
+func (f *fleet) greet(ctx context.Context, s *readyServer) (answer string, err error) {
 	err = s.client.Describe(ctx)
 	if refusal, ok := errors.AsType[*predict.Error](err); ok && refusal.Class == api.ClassConfig {
-		return "", api.Fail(api.Reason(api.ClassConfig), "check predict.features against what the model takes", refusal)
+		return "", api.Fail(api.Reason(api.ClassConfig), "check predict.model and predict.features against what the server serves", refusal)
 	}
 	if err != nil {
 		return err.Error(), err
 	}
-	return x.warmUp(ctx, s)
+	if err := f.recognise(ctx, s); err != nil {
+		return "", err
+	}
+	return f.x.warmUp(ctx, s)
 }
 
 // warmUp sends one record and throws the answer away. Connection errors,
 // timeouts and 5xx count against readiness, after other records were tried;
 // any other answer means that the server speaks.
 func (x *execution) warmUp(ctx context.Context, s *readyServer) (answer string, err error) {
-	records, err := x.sample(ctx, warmUps)
+	records, err := x.goldenOrSample(ctx)
+	if err == nil && len(records) < warmUps {
+		var more [][]format.Value
+		more, err = x.sample(ctx, warmUps-len(records))
+		records = append(records, more...)
+	}
 	if err != nil {
 		return "", err
 	}
+	var refusal *predict.Error
 	for _, features := range records {
 		request := s.client.NewRequest()
 		if request.Add(features) != nil {
 			request.Release()
 			continue // the record is bad, which its mini-batch will say
 		}
-		response, err := s.client.Predict(ctx, request, predict.Send{Key: x.run.ID + "/warm-up", Purpose: "warm-up"})
+		response, err := s.client.Predict(ctx, request, predict.Send{Key: x.plan.Run + "/warm-up", Purpose: "warm-up"})
 		request.Release()
 		if err == nil {
 			err = x.resolve(ctx, response.Columns())
 			response.Release()
 			return "", err
 		}
-		refusal, ok := errors.AsType[*predict.Error](err)
-		if !ok {
+		if !errors.As(err, &refusal) {
 			return "", err
 		}
-		switch answer = refusal.Error(); refusal.Class {
+		switch refusal.Class {
 		case api.ClassTransient:
 		case api.ClassConfig:
-			return answer, api.Fail(api.Reason(api.ClassConfig), "check predict.model and predict.protocol against what the server serves", refusal)
+			return "", api.Fail(api.Reason(api.ClassConfig), "check predict.model and predict.protocol against what the server serves", refusal)
 		default:
 			return "", nil
 		}
 	}
-	if answer == "" {
+	if refusal == nil {
 		return "", nil
 	}
-	return answer, errors.New(answer)
+	return refusal.Error(), refusal
 }
 
 // resolve fixes, once per plan, the columns that the output has and the size
@@ -240,8 +288,11 @@ func (x *execution) resolve(ctx context.Context, answered []string) error {
 		}
 		return nil
 	}
-	rows := *x.job.Predict.RowsPerRequest
-	err := x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.ResolvePlan(x.run.ID, rows, columns) })
+	rows, err := x.firstRows()
+	if err != nil {
+		return err
+	}
+	err = x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.ResolvePlan(x.plan.Run, rows, columns) })
 	if err == nil {
 		x.plan.Columns, x.plan.RowsPerRequest = columns, rows
 	}

@@ -142,7 +142,7 @@ func TestARetriedRunKeepsItsPlace(t *testing.T) {
 	first := b.queue(day(0))
 	<-g.arrived
 	behind := b.queueRun(scheduled(day(1), false))
-	_, err := b.engine.Retry(t.Context(), failed.ID, "test")
+	_, err := b.engine.Retry(t.Context(), failed.ID, api.RetryRun{}, "test")
 	must(t, err)
 	g.open()
 	b.wait(first.ID)
@@ -160,7 +160,7 @@ func TestAcceptRespectsWhoIsUnderWay(t *testing.T) {
 		t.Run(fmt.Sprintf("shared %v", shared), func(t *testing.T) {
 			b := newBench(t)
 			b.job.Parallelism = new(int64(1))
-			repair := b.server.Inject(predicttest.Fault{Record: "41", Status: 400})
+			repair := b.outage("41")
 			b.start()
 			withheld := b.wait(b.queueRun(scheduled(day(0), true)).ID)
 			if !withheld.Withheld {
@@ -190,7 +190,7 @@ func TestASkippedRunIsNotRetried(t *testing.T) {
 		_, err := tx.MoveRun(run, store.RunChange{To: api.RunSkipped, Reason: api.ReasonReplaced, Actor: bySkip})
 		return err
 	}))
-	_, err := b.engine.Retry(t.Context(), run.ID, "test")
+	_, err := b.engine.Retry(t.Context(), run.ID, api.RetryRun{}, "test")
 	if refusal, ok := errors.AsType[*api.Error](err); !ok || refusal.Code != api.CodeConflict || !strings.Contains(refusal.Hint, "run iris --occurrence 2026-11-21T02:00:00Z") {
 		t.Errorf("retry: %#v", err)
 	}
@@ -211,7 +211,7 @@ func TestEndedHearsOfEveryEndOnce(t *testing.T) {
 	}
 	check("success", b.wait(b.queue(day(0)).ID), "succeeded")
 
-	repair := b.server.Inject(predicttest.Fault{Record: "41", Status: 400})
+	repair := b.outage("41")
 	withheld := b.wait(b.queue(day(1)).ID)
 	check("too many failed", withheld, "failed")
 	_, err := b.engine.Accept(t.Context(), withheld.ID, "why not", "test")
@@ -219,7 +219,7 @@ func TestEndedHearsOfEveryEndOnce(t *testing.T) {
 	b.until(withheld.ID, func(run store.Run) bool { return run.State == api.RunIncomplete })
 	check("accept", withheld, "failed", "incomplete")
 	repair()
-	_, err = b.engine.Retry(t.Context(), withheld.ID, "test")
+	_, err = b.engine.Retry(t.Context(), withheld.ID, api.RetryRun{}, "test")
 	must(t, err)
 	check("retry", b.until(withheld.ID, func(run store.Run) bool { return run.State == api.RunSucceeded }), "failed", "incomplete", "succeeded")
 

@@ -4,128 +4,227 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"strconv"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
-	"github.com/batchpattern/terraform-provider-batch/runner/format"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict"
-	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
-// requestSize is the number of records per request. Within a run it only
-// shrinks, when the server says that a request was too large.
-type requestSize struct{ rows atomic.Int64 }
-
-func newRequestSize(rows int64) *requestSize {
-	s := &requestSize{}
-	s.rows.Store(rows)
-	return s
+// question is one request on its way to answers: it may be halved, and its
+// bad records found.
+type question struct {
+	a *attempt
+	b *batch
+	// first and seen are when the request failed first and last.
+	first, seen time.Time
+	felled      bool // a probe of refused records has ended or hung the server
 }
 
-func (s *requestSize) current() int64 { return s.rows.Load() }
+// answered are the predictions of the records from lo on.
+type answered struct {
+	lo       int
+	response *predict.Response
+}
 
-// shrink lowers the size to at most rows, and at least one record.
-func (s *requestSize) shrink(rows int64) {
-	for {
-		now := s.rows.Load()
-		if now <= rows || s.rows.CompareAndSwap(now, max(rows, 1)) {
-			return
-		}
+// condemned is a record that the server refuses.
+type condemned struct {
+	at          int // in the request
+	class       api.Class
+	status      int
+	reason      string
+	group       string
+	attempts    int64
+	first, last time.Time
+}
+
+// ask has a part of the request answered: what is too large is halved, what
+// holds bad records is isolated.
+func (q *question) ask(ctx context.Context, part span) error {
+	response, err := q.send(ctx, part, "", "")
+	switch {
+	case err == nil:
+		return q.keep(ctx, part, response)
+	case q.a.alone != nil && q.a.alone.fells(err):
+		return q.hunt(ctx, part, err)
+	case tooLarge(err) && part.hi-part.lo > 1:
+		return q.halve(ctx, part, err)
+	case tooLarge(err), refuses(err):
+		return q.isolate(ctx, part, err)
 	}
+	return err
 }
 
-func (x *execution) rowsPerRequest() int64 {
-	x.resolving.Lock()
-	defer x.resolving.Unlock()
-	if x.plan.RowsPerRequest > 0 {
-		return x.plan.RowsPerRequest
+// send sends a part of the request. Its key is the request's own, and for
+// less than the whole says what part it is.
+func (q *question) send(ctx context.Context, part span, purpose, again string) (*predict.Response, error) {
+	request, key := q.b.request, q.a.sendKey(q.b)
+	if part.hi-part.lo < request.Len() {
+		request = request.Slice(part.lo, part.hi)
+		defer request.Release()
+		key = fmt.Sprintf("%s/%d-%d", key, part.lo, part.hi-part.lo)
 	}
-	return *x.job.Predict.RowsPerRequest
-}
-
-func (x *execution) planColumns() []string {
-	x.resolving.Lock()
-	defer x.resolving.Unlock()
-	return x.plan.Columns
-}
-
-// post sends one request. Where the server finds it too large, its halves are
-// sent instead and later requests are no larger.
-func (d *dispatcher) post(ctx context.Context, request *predict.Request, key string, m store.MiniBatch) ([]*predict.Response, error) {
-	response, err := d.server.client.Predict(ctx, request, predict.Send{Key: key, Attempt: fmt.Sprint(m.Fence)})
+	q.a.effort.sent.Store(true)
+	response, server, err := q.a.d.send(ctx, request, predict.Send{Key: key + again, Attempt: strconv.FormatInt(q.a.m.Fence, 10), Purpose: purpose}, q.a.alone)
 	if err == nil {
-		failpoint.Here("predict.sent")
-		return []*predict.Response{response}, nil
+		if purpose == "" {
+			failpoint.Here("predict.sent")
+			q.a.effort.requests.Add(1)
+		}
+		if q.a.d.x.job.Predict.OnModelChange == api.ModelChangeContinue {
+			q.a.print.Store(server.print.ID)
+		}
+		return response, nil
 	}
+	if q.seen = q.a.d.x.e.Now(); q.first.IsZero() {
+		q.first = q.seen
+	}
+	return nil, err
+}
+
+// keep takes an answer. Records that the server refused one by one within it
+// are judged at once.
+func (q *question) keep(ctx context.Context, part span, response *predict.Response) error {
+	q.b.answers = append(q.b.answers, answered{part.lo, response})
+	for i := range response.Len() {
+		refusal := response.Refused(i)
+		if refusal == nil {
+			continue
+		}
+		if err := q.prove(ctx, part, refusal); err != nil {
+			return err
+		}
+		if _, err := q.condemn(ctx, part.lo+i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// halve sends the halves of a part that is too large; later requests are no
+// larger.
+func (q *question) halve(ctx context.Context, part span, cause error) error {
+	half := (part.hi - part.lo) / 2
+	if err := q.a.d.shrink(ctx, int64(half), cause); err != nil {
+		return err
+	}
+	if err := q.ask(ctx, span{part.lo, part.lo + half}); err != nil {
+		return err
+	}
+	return q.ask(ctx, span{part.lo + half, part.hi})
+}
+
+// isolate finds the records for which a part fails, and keeps the answers of
+// the others.
+func (q *question) isolate(ctx context.Context, part span, cause error) error {
+	if err := q.prove(ctx, part, cause); err != nil {
+		return err
+	}
+	if refusal, ok := errors.AsType[*predict.Error](cause); ok && refusal.Repeated {
+		// As likely as its records the server itself is the cause.
+		if err := q.check(ctx); err != nil {
+			return err
+		}
+	}
+	if part.hi-part.lo == 1 {
+		_, err := q.condemn(ctx, part.lo)
+		return err
+	}
+	bad := func(lo, hi int) (bool, error) { return q.bad(ctx, span{part.lo + lo, part.lo + hi}) }
+	together := func(lo, hi int) error { return q.together(ctx, span{part.lo + lo, part.lo + hi}) }
+	_, err := isolate(part.hi-part.lo, bad, together)
+	return err
+}
+
+// bad probes a part of a request that failed.
+func (q *question) bad(ctx context.Context, part span) (bool, error) {
+	q.a.effort.probes.Add(1)
+	response, err := q.send(ctx, part, predict.Probe, "")
+	failpoint.Here("isolate.half")
+	switch {
+	case err == nil:
+		return false, q.keep(ctx, part, response)
+	case q.a.alone != nil && q.a.alone.fells(err):
+		q.felled = true
+		return false, q.hunt(ctx, part, err) // which leaves no record of it open
+	case !refuses(err) && !tooLarge(err):
+		return false, err
+	case part.hi-part.lo == 1:
+		return q.condemn(ctx, part.lo)
+	}
+	return true, nil
+}
+
+// condemn gives a record up that failed alone, if it fails alone twice more,
+// each time right after the control has passed.
+func (q *question) condemn(ctx context.Context, at int) (bool, error) {
+	var refusal *predict.Error
+	for n := range 2 {
+		if err := q.check(ctx); err != nil {
+			return false, err
+		}
+		q.a.effort.confirmations.Add(1)
+		response, err := q.send(ctx, span{at, at + 1}, predict.Confirm, fmt.Sprintf("/confirm-%d", n+1))
+		if err == nil {
+			q.replace(at, response)
+			return false, nil
+		}
+		if !refuses(err) && !tooLarge(err) {
+			return false, err
+		}
+		refusal, _ = errors.AsType[*predict.Error](err)
+	}
+	q.b.condemned = append(q.b.condemned, condemned{
+		at: at, class: api.ClassData, status: refusal.Status, reason: refusal.Error(), attempts: 3, first: q.first, last: q.seen,
+	})
+	if q.a.d.x.job.Retry.Policy == api.PolicyComplete {
+		return true, errBadRecord
+	}
+	return true, nil
+}
+
+// errBadRecord ends an attempt under policy complete: one record is enough.
+var errBadRecord = errors.New("a record is refused")
+
+// check sends the control on behalf of this request.
+func (q *question) check(ctx context.Context) error {
+	q.a.effort.controls.Add(1)
+	return q.a.d.check(ctx, q.a.alone)
+}
+
+// replace takes the answer of a record alone, also where it was refused within
+// another answer.
+func (q *question) replace(at int, response *predict.Response) {
+	q.b.answers = append(q.b.answers, answered{at, response})
+}
+
+// together sends a part once more that failed though its halves passed. If it
+// fails again its size was the cause.
+func (q *question) together(ctx context.Context, part span) error {
+	if q.felled {
+		return nil // it would be felled again
+	}
+	q.a.effort.confirmations.Add(1)
+	response, err := q.send(ctx, part, predict.Confirm, "/confirm-0")
+	switch {
+	case err == nil:
+		response.Release() // its halves are answered
+		return nil
+	case !refuses(err) && !tooLarge(err):
+		return nil // the halves stand, whatever this was
+	}
+	return q.a.d.shrink(ctx, int64(part.hi-part.lo)/2, err)
+}
+
+// refuses tells an answer that says something is wrong with the records, or
+// may be.
+func refuses(err error) bool {
 	refusal, ok := errors.AsType[*predict.Error](err)
-	if !ok || refusal.Class != api.ClassTooLarge || request.Len() < 2 {
-		return nil, err
-	}
-	half := request.Len() / 2
-	if err := d.shrink(ctx, int64(half)); err != nil {
-		return nil, err
-	}
-	var responses []*predict.Response
-	for _, span := range [][2]int{{0, half}, {half, request.Len()}} {
-		part := request.Slice(span[0], span[1])
-		answers, err := d.post(ctx, part, fmt.Sprintf("%s/%d-%d", key, span[0], span[1]-span[0]), m)
-		part.Release()
-		if err != nil {
-			for _, answer := range responses {
-				answer.Release()
-			}
-			return nil, err
-		}
-		responses = append(responses, answers...)
-	}
-	return responses, nil
+	return ok && (refusal.Class == api.ClassData || refusal.Repeated)
 }
 
-// shrink lowers the size of later requests, also of those to a server that is
-// launched later in this run.
-func (d *dispatcher) shrink(ctx context.Context, rows int64) error {
-	d.rows.shrink(rows)
-	d.x.resolving.Lock()
-	d.x.plan.RowsPerRequest = min(d.x.plan.RowsPerRequest, rows)
-	d.x.resolving.Unlock()
-	return d.x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.ShrinkRequests(d.x.run.ID, rows) })
-}
-
-// sample reads the features of the plan's first good records, for the
-// warm-up.
-func (x *execution) sample(ctx context.Context, n int) ([][]format.Value, error) {
-	head, err := x.e.Store.MiniBatches(x.run.ID, 0, 1)
-	if err != nil || len(head) == 0 {
-		return nil, err
-	}
-	pinned := x.files[head[0].File]
-	file, err := pinned.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() //nolint:errcheck // read only
-	reader, err := pinned.Records(file, head[0].Offset, head[0].Length, head[0].FirstLine, x.job.Predict.Features.Columns)
-	if err != nil {
-		return nil, err
-	}
-	var records [][]format.Value
-	for len(records) < n && ctx.Err() == nil {
-		record, err := reader.Read()
-		if err != nil {
-			break // the end; what is wrong with the file its mini-batch will say
-		}
-		if record.Bad == nil {
-			records = append(records, cloneValues(record.Values))
-		}
-	}
-	return records, nil
-}
-
-func cloneValues(values []format.Value) []format.Value {
-	cloned := make([]format.Value, len(values))
-	for i, value := range values {
-		cloned[i] = format.Value{Bytes: append([]byte(nil), value.Bytes...), JSON: value.JSON}
-	}
-	return cloned
+func tooLarge(err error) bool {
+	refusal, ok := errors.AsType[*predict.Error](err)
+	return ok && refusal.Class == api.ClassTooLarge
 }

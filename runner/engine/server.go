@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -23,43 +24,77 @@ const (
 	stopGrace = 10 * time.Second
 )
 
+// Process is a launched prediction server: a *launch.Process.
+type Process interface {
+	Start() error
+	PID() int
+	StartTime() string
+	URL() string
+	Exited() <-chan struct{}
+	LastOutput() time.Time
+	ExitError() error
+	Stop(ctx context.Context, grace time.Duration) error
+}
+
+// prepare makes the process of a launch; it starts nothing.
+func (e *Engine) prepare(c launch.Command) (Process, error) {
+	if e.Launch != nil {
+		return e.Launch(c)
+	}
+	return launch.Prepare(c)
+}
+
 // predictionServer is the server of one launch, or an endpoint that is
 // somebody else's. It lives no longer than its run.
 type predictionServer struct {
-	x       *execution
+	f       *fleet
 	url     string
 	id      string // launch id; empty for an endpoint
-	process *launch.Process
-	log     *launch.Log
+	process Process
+	print   fingerprint    // of the model that it serves
+	log     io.WriteCloser // of this server alone
+}
+
+// openServerLog opens the log that all servers of a run share.
+func (x *execution) openServerLog() (*launch.Log, error) {
+	if err := os.MkdirAll(x.e.RunDir(x.run.ID), 0o700); err != nil {
+		return nil, fmt.Errorf("create the run's folder: %w", err)
+	}
+	return launch.OpenLog(x.e.LogPath(x.run.ID), logLimit)
 }
 
 // launchServer starts the job's server command. The intent is recorded before
 // the fork and the process after it, so that no crash leaves a server nobody
-// knows of.
-func (x *execution) launchServer(ctx context.Context) (*predictionServer, error) {
+// knows of. Where a run has several servers, number tells their output apart.
+func (f *fleet) launchServer(ctx context.Context, number int) (*predictionServer, error) {
+	x := f.x
 	if endpoint := x.job.Predict.Endpoint; endpoint != nil {
-		return &predictionServer{x: x, url: endpoint.URL}, nil
+		print, err := x.identify(ctx)
+		return &predictionServer{f: f, url: endpoint.URL, print: print}, err
 	}
 	spec := x.job.Predict.Server
-	s := &predictionServer{x: x, id: fmt.Sprintf("%s.%d.%s", x.e.Store.RunnerID(), x.e.Store.Epoch(), rand.Text()[:10])}
+	s := &predictionServer{f: f, id: fmt.Sprintf("%s.%d.%s", x.e.Store.RunnerID(), x.e.Store.Epoch(), rand.Text()[:10])}
 	secrets, err := x.secrets()
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(x.e.RunDir(x.run.ID), 0o700); err != nil {
-		return nil, fmt.Errorf("create the run's folder: %w", err)
-	}
-	if s.log, err = launch.OpenLog(x.e.LogPath(x.run.ID), logLimit); err != nil {
+	if s.print, err = x.identify(ctx); err != nil {
 		return nil, err
 	}
-	s.process, err = launch.Prepare(launch.Command{
+	prefix := ""
+	if *spec.Replicas > 1 {
+		prefix = fmt.Sprintf("[%d] ", number)
+	}
+	s.log = launch.Lines(f.log, prefix)
+	s.process, err = x.e.prepare(launch.Command{
 		ID: s.id, Args: spec.Command, Dir: spec.WorkingDir, Env: spec.Env, SecretEnv: secrets, Model: x.job.Predict.Model, Log: s.log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.log.Close())
+		return nil, err
 	}
-	if err := x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.InsertLaunch(x.run.ID, s.id) }); err != nil {
-		return nil, errors.Join(err, s.log.Close())
+	launched := store.Launch{ID: s.id, Run: f.run.ID, UID: f.run.JobUID, Price: spec.PricePerHour}
+	if err := x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.InsertLaunch(launched) }); err != nil {
+		return nil, errors.Join(err, s.process.Stop(ctx, 0))
 	}
 	failpoint.Here("launch.intent")
 	if err := s.process.Start(); err != nil {
@@ -71,8 +106,7 @@ func (x *execution) launchServer(ctx context.Context) (*predictionServer, error)
 		if err := tx.RecordLaunch(s.id, s.process.PID(), s.process.StartTime()); err != nil {
 			return err
 		}
-		return tx.Event(store.Event{UID: x.run.JobUID, Run: x.run.ID, Event: api.Event{Kind: "launch", Actor: "runner",
-			Detail: fmt.Sprintf("pid %d at %s", s.process.PID(), s.url)}})
+		return f.eventIn(tx, "launch", fmt.Sprintf("pid %d at %s", s.process.PID(), s.url))
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.stop("not recorded"))
@@ -128,15 +162,26 @@ func (s *predictionServer) exit() error {
 	return s.process.ExitError()
 }
 
-// stop ends the server and everything it started, and records the end.
-func (s *predictionServer) stop(why string) error {
+// stop ends the server and everything it started, and records the end, in one
+// transaction with what else there is to say about it.
+func (s *predictionServer) stop(outcome string, also ...func(*store.Tx) error) error {
 	if s == nil || s.process == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*stopGrace)
 	defer cancel()
 	err := s.process.Stop(ctx, stopGrace)
-	return errors.Join(err, s.log.Close(), s.x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.EndLaunch(s.id, why) }))
+	return errors.Join(err, s.log.Close(), s.f.x.e.Store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.EndLaunch(s.id, outcome); err != nil {
+			return err
+		}
+		for _, step := range also {
+			if err := step(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // launchEpoch reads the epoch out of a launch id.

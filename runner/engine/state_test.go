@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -11,30 +12,26 @@ import (
 )
 
 func TestAnEndedRunMovesOnlyByRetryOrAccept(t *testing.T) {
-	for from, targets := range runTransitions {
-		for _, to := range targets {
-			if from.Ended() && to != api.RunQueued && to != api.RunCommitting {
-				t.Errorf("%s → %s: an ended run moves by itself", from, to)
-			}
+	for _, move := range runTransitions {
+		if move.from.Ended() && move.to != api.RunQueued && move.to != api.RunCommitting {
+			t.Errorf("%s → %s: an ended run moves by itself", move.from, move.to)
 		}
-	}
-	for _, last := range []api.RunState{api.RunSucceeded, api.RunSkipped} {
-		if len(runTransitions[last]) != 0 {
-			t.Errorf("a %s run moves on", last)
+		if move.from == api.RunSucceeded || move.from == api.RunSkipped {
+			t.Errorf("%s → %s: a %[1]s run moves on", move.from, move.to)
 		}
 	}
 }
 
 func TestOnlyAWaitingRunIsSkipped(t *testing.T) {
-	for from := range runTransitions {
-		if CanMove(from, api.RunSkipped) != (from == api.RunQueued) {
-			t.Errorf("%s → skipped is %v", from, from != api.RunQueued)
+	for _, move := range runTransitions {
+		if move.to == api.RunSkipped && move.from != api.RunQueued {
+			t.Errorf("%s → %s", move.from, move.to)
 		}
 	}
 }
 
 func TestNothingButPublishingFollowsThePointOfNoReturn(t *testing.T) {
-	for to := range runTransitions {
+	for _, to := range states(runTransitions) {
 		allowed := to == api.RunSucceeded || to == api.RunIncomplete || to == api.RunFailed
 		if CanMove(api.RunCommitting, to) != allowed {
 			t.Errorf("committing → %s is %v", to, !allowed)
@@ -42,32 +39,41 @@ func TestNothingButPublishingFollowsThePointOfNoReturn(t *testing.T) {
 	}
 }
 
-func TestEveryActiveStateLeadsToAnEnd(t *testing.T) {
-	for from := range runTransitions {
-		if from == api.RunSkipped {
-			continue
-		}
+func TestEveryStateOfARunCanStillSucceed(t *testing.T) {
+	for _, from := range states(runTransitions) {
 		reached := map[api.RunState]bool{from: true}
-		for queue := []api.RunState{from}; len(queue) > 0; queue = queue[1:] {
-			for _, to := range runTransitions[queue[0]] {
-				if !reached[to] {
-					reached[to] = true
-					queue = append(queue, to)
-				}
+		for range runTransitions { // as far as any path leads
+			for _, move := range runTransitions {
+				reached[move.to] = reached[move.to] || reached[move.from]
 			}
 		}
-		if !reached[api.RunSucceeded] {
+		if !reached[api.RunSucceeded] && from != api.RunSkipped {
 			t.Errorf("%s can never succeed", from)
 		}
 	}
 }
 
-func TestACommittedMiniBatchStays(t *testing.T) {
-	for to := range miniBatchTransitions {
-		if CanMoveMiniBatch(api.MiniBatchCommitted, to) {
+// states are those of a machine, in the order in which it names them.
+func states[S ~string](life []transition[S]) []S {
+	var all []S
+	for _, move := range life {
+		for _, state := range []S{move.from, move.to} {
+			if !slices.Contains(all, state) {
+				all = append(all, state)
+			}
+		}
+	}
+	return all
+}
+
+// Its dead letters may be sent again, which makes it pending; where that comes
+// to nothing it is what it was.
+func TestACommittedMiniBatchMovesOnlyToBeSentAgain(t *testing.T) {
+	for _, to := range states(miniBatchTransitions) {
+		if to != api.MiniBatchPending && CanMoveMiniBatch(api.MiniBatchCommitted, to) {
 			t.Errorf("committed → %s", to)
 		}
-		if to != api.MiniBatchStaged && CanMoveMiniBatch(to, api.MiniBatchCommitted) {
+		if to != api.MiniBatchStaged && to != api.MiniBatchPending && CanMoveMiniBatch(to, api.MiniBatchCommitted) {
 			t.Errorf("%s → committed skips staging", to)
 		}
 	}
@@ -81,6 +87,7 @@ func TestAfterFailure(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		attempts := rapid.Int64Range(1, 6).Draw(t, "attempts")
 		backoff := []time.Duration{time.Second, time.Minute}[:rapid.IntRange(1, 2).Draw(t, "backoffs")]
+		policy := rapid.SampledFrom([]string{api.PolicyPartial, api.PolicyComplete, api.PolicyNextBatch}).Draw(t, "policy")
 		used, since := int64(0), time.Time{}
 		for clock := now; ; {
 			end := attemptEnd{
@@ -88,7 +95,7 @@ func TestAfterFailure(t *testing.T) {
 				RetryAfter: time.Duration(rapid.Int64Range(0, int64(3*time.Hour)).Draw(t, "retry after")),
 				Used:       used, WaitingSince: since,
 			}
-			next := afterFailure(end, attempts, backoff, clock)
+			next := afterFailure(end, patience{policy, attempts, backoff}, clock)
 			if !CanMoveMiniBatch(api.MiniBatchRunning, next.To) {
 				t.Fatalf("%s leads from running to %s", end.Class, next.To)
 			}
@@ -99,10 +106,15 @@ func TestAfterFailure(t *testing.T) {
 			if blameless && next.UsesAttempt {
 				t.Fatalf("%s uses an attempt", end.Class)
 			}
-			if next.FailRun != (end.Class == api.ClassConfig || end.Class == api.ClassInputChanged) {
+			complete := policy == api.PolicyComplete
+			hopeless := end.Class == api.ClassConfig || end.Class == api.ClassInputChanged || complete && end.Class == api.ClassData
+			if next.FailRun != hopeless {
 				t.Fatalf("%s fails the run: %v", end.Class, next.FailRun)
 			}
-			if end.Class == api.ClassData && next.To != api.MiniBatchGivenUp {
+			if next.EndAttempt != (complete && next.To == api.MiniBatchGivenUp) {
+				t.Fatalf("%s under %s ends the run attempt: %v", end.Class, policy, next.EndAttempt)
+			}
+			if end.Class == api.ClassData && !complete && next.To != api.MiniBatchGivenUp {
 				t.Fatalf("data leads to %s", next.To)
 			}
 			if next.To == api.MiniBatchGivenUp || next.FailRun {
@@ -113,6 +125,9 @@ func TestAfterFailure(t *testing.T) {
 				used, since = used+1, time.Time{}
 			case since.IsZero() && next.To == api.MiniBatchRetryWait:
 				since = clock
+			}
+			if !since.IsZero() && clock.Add(next.Wait).Sub(since) > waitLimit {
+				t.Fatalf("%s waits until %s after it began to", end.Class, clock.Add(next.Wait).Sub(since))
 			}
 			if used >= attempts {
 				t.Fatalf("%d attempts are used of %d and it goes on", used, attempts)

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -20,15 +21,15 @@ var (
 		api.MiniBatchCommitted, api.MiniBatchGivenUp, api.MiniBatchCancelled}
 )
 
-// holdToTheMachines makes the database of this test refuse, whoever writes,
+// holdToTheMachines makes the database of a data dir refuse, whoever writes,
 // every change of a state that the state machines do not list.
-func (b *bench) holdToTheMachines() {
-	b.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.dir, "data", store.File)+"?_pragma=busy_timeout(10000)")
-	must(b.t, err)
+func holdToTheMachines(dir string) error {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, store.File)+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		return err
+	}
 	_, err = db.ExecContext(context.Background(), refusing("runs", runStates, engine.CanMove)+refusing("mini_batches", miniBatchStates, engine.CanMoveMiniBatch))
-	must(b.t, err)
-	must(b.t, db.Close())
+	return errors.Join(err, db.Close())
 }
 
 // refusing is a trigger that lets only listed changes of state pass.

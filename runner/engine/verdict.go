@@ -24,9 +24,12 @@ func judge(c api.Counts, maxFailed string, max api.Threshold) verdict {
 	failed, done := c.Failed(), c.Staged+c.Committed
 	switch {
 	case exceeded(failed, c.Planned, max):
-		return verdict{api.RunFailed, api.ReasonMaxFailed, fmt.Sprintf(
-			"%s of %s records failed, max_failed %s allows %s: nothing was published, %s staged records wait",
-			api.Thousands(failed), api.Thousands(c.Planned), maxFailed, api.Thousands(max.Allows(c.Planned)), api.Thousands(c.Staged))}
+		rest := fmt.Sprintf("nothing was published, %s staged records wait", api.Thousands(c.Staged))
+		if c.Committed > 0 {
+			rest = fmt.Sprintf("%s records stay visible, %s staged ones wait", api.Thousands(c.Committed), api.Thousands(c.Staged))
+		}
+		return verdict{api.RunFailed, api.ReasonMaxFailed, fmt.Sprintf("%s of %s records failed, max_failed %s allows %s: %s",
+			api.Thousands(failed), api.Thousands(c.Planned), maxFailed, api.Thousands(max.Allows(c.Planned)), rest)}
 	case done == 0 && c.Planned > 0:
 		return verdict{api.RunFailed, api.ReasonNothingSucceeded, fmt.Sprintf("none of %s records was predicted", api.Thousands(c.Planned))}
 	case failed > 0:

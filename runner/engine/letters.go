@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
+)
+
+// writeOff makes dead letters of the records that the server refused. They are
+// read once more: while they are predicted nobody keeps the input. Under
+// policy complete the first of them is the error instead.
+func (a *attempt) writeOff() error {
+	if len(a.refused) == 0 {
+		return nil
+	}
+	if a.d.x.job.Retry.Policy == api.PolicyComplete {
+		first := slices.Min(slices.Collect(maps.Keys(a.refused)))
+		maps.DeleteFunc(a.refused, func(place int64, _ condemned) bool { return place != first })
+	}
+	err := a.d.x.eachRecord(a.m, func(record *format.Record, position int64) error {
+		if c, refused := a.refused[position]; refused {
+			a.dead = append(a.dead, a.deadLetter(record, position, c))
+		}
+		return nil
+	})
+	if err != nil || a.d.x.job.Retry.Policy != api.PolicyComplete {
+		return err
+	}
+	last := a.dead[len(a.dead)-1].DeadLetter
+	return api.Fail(api.Reason(last.Class), "", errors.New(named(last)))
+}
+
+// named is a dead letter's error with its place and key.
+func named(letter api.DeadLetter) string {
+	where := fmt.Sprintf("%s:%d", letter.Source.File, letter.Source.Line)
+	for _, column := range slices.Sorted(maps.Keys(letter.Key)) {
+		where += fmt.Sprintf(", %s=%s", column, letter.Key[column])
+	}
+	return where + ": " + strings.TrimPrefix(letter.Error, fmt.Sprintf("%s:%d: ", letter.Source.File, letter.Source.Line))
+}
+
+func (a *attempt) deadLetter(record *format.Record, position int64, c condemned) store.PlacedDeadLetter {
+	now := a.d.x.e.Now().UTC()
+	letter := api.DeadLetter{
+		Source: api.Place{File: a.file.Path, Line: record.Line},
+		Run:    a.d.x.run.ID, MiniBatch: a.m.Number, Class: c.class, Status: c.status,
+		Error: fmt.Sprintf("%s:%d: %s", a.file.Path, record.Line, c.reason), Group: c.group,
+		Attempts: c.attempts, FirstSeen: now, LastSeen: now,
+	}
+	if !c.first.IsZero() {
+		letter.FirstSeen, letter.LastSeen = c.first.UTC(), c.last.UTC()
+	}
+	if a.d.x.job.DeadLetters.Input != api.DeadInputKeyOnly {
+		letter.Input = strings.ToValidUTF8(string(record.Raw), "\uFFFD")
+	}
+	if record.Bad == nil && len(a.keys) > 0 {
+		letter.Key = map[string]string{}
+		for i, column := range a.d.x.job.Input.Key {
+			letter.Key[column] = text(record.Values[a.keys[i]])
+		}
+	}
+	return store.PlacedDeadLetter{DeadLetter: letter, Position: position}
+}
+
+// text is a value for people.
+func text(v format.Value) string {
+	var decoded string
+	if v.JSON && json.Unmarshal(v.Bytes, &decoded) == nil {
+		return decoded
+	}
+	return string(v.Bytes)
+}
+
+// eachRecord reads a mini-batch's records, the bad ones too, with their places
+// in it.
+func (x *execution) eachRecord(m store.MiniBatch, yield func(record *format.Record, position int64) error) error {
+	pinned := x.files[m.File]
+	file, err := pinned.Open()
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // read only
+	reader, err := pinned.Records(file, m.Offset, m.Length, m.FirstLine, x.columns())
+	if err != nil {
+		return err
+	}
+	for position := int64(0); ; position++ {
+		record, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", pinned.Path, err)
+		}
+		if err := yield(record, position); err != nil {
+			return err
+		}
+	}
+}
