@@ -16,7 +16,12 @@ import (
 const (
 	DefaultDrainTimeout      = 30 * time.Second
 	DefaultMaxConcurrentRuns = 4
+	DefaultKeepHistory       = 365 * 24 * time.Hour
 )
+
+// minKeepHistory keeps a slip of the pen from removing what people look at
+// today.
+const minKeepHistory = 24 * time.Hour
 
 // Options are the settings of a Runner. DataDir is required.
 type Options struct {
@@ -36,6 +41,9 @@ type Options struct {
 	DrainTimeout time.Duration
 	// MaxConcurrentRuns is the number of runs under way at a time.
 	MaxConcurrentRuns int
+	// KeepHistory is how long the details of ended runs are kept; after that,
+	// a run is its row and its counts.
+	KeepHistory time.Duration
 	// Manual is for Predict: nothing listens, and no schedule fires.
 	Manual bool
 
@@ -63,6 +71,10 @@ func (o Options) withDefaults() (Options, error) {
 	o.Listen = cmp.Or(o.Listen, "unix://"+filepath.Join(dir, "runner.sock"))
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
 	o.MaxConcurrentRuns = cmp.Or(o.MaxConcurrentRuns, DefaultMaxConcurrentRuns)
+	o.KeepHistory = cmp.Or(o.KeepHistory, DefaultKeepHistory)
+	if o.KeepHistory < minKeepHistory {
+		return o, fmt.Errorf("start the runner: keep-history %s must be %s at least", o.KeepHistory, minKeepHistory)
+	}
 	if o.MaxConcurrentRuns < 1 || o.DrainTimeout < 0 {
 		return o, fmt.Errorf("start the runner: max-concurrent-runs %d and drain-timeout %s must be above zero", o.MaxConcurrentRuns, o.DrainTimeout)
 	}

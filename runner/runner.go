@@ -71,6 +71,9 @@ func New(ctx context.Context, o Options) (_ *Runner, err error) {
 	})
 	c := &canceller{store: r.store, engine: r.engine}
 	r.trigger = trigger.New(trigger.Options{Store: r.store, Log: o.Log, Now: o.Now, Wake: c.wake, Cancel: c.cancel})
+	if err := r.trigger.TakeUpRestoration(ctx); err != nil {
+		return nil, err
+	}
 	if o.Manual {
 		return r, nil
 	}
@@ -123,6 +126,7 @@ func (r *Runner) start(ctx context.Context) error {
 	if r.options.Manual {
 		return nil
 	}
+	r.cleanup(r.pruning())
 	r.cleanup(func(ctx context.Context) error {
 		// It only waits for a transaction under way: no drain to cut short.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), triggerTimeout)

@@ -271,3 +271,12 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func contains(t *testing.T, text string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in %q", want, text)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func (t *Trigger) SetCursor(ctx context.Context, name string, ask api.SetCursor,
 		case to.Equal(job.Cursor):
 			return false, nil
 		case to.After(job.Cursor):
-			err = skipTo(tx, job, rule, to)
+			err = passOver(tx, job, rule, to, api.VerdictSkipped, api.DecidedCursor)
 		default:
 			err = goBackTo(tx, job, rule, to)
 		}
@@ -61,24 +61,6 @@ func cursorTo(text string, job store.Job, now time.Time) (time.Time, error) {
 		return time.Time{}, api.Invalid("cursor", []api.Error{*problem})
 	}
 	return asked.from, nil
-}
-
-// skipTo decides the occurrences up to an instant as skipped.
-func skipTo(tx *store.Tx, job store.Job, rule *schedule.Schedule, to time.Time) error {
-	due, err := tx.DueJob(job.UID)
-	if err != nil {
-		return err
-	}
-	var out outcome
-	if rule != nil {
-		have, err := runsBetween(tx, job.UID, job.Cursor, to)
-		if err != nil {
-			return err
-		}
-		out.add(api.VerdictSkipped, api.DecidedCursor, rule.Span(job.Cursor, to))
-		out.link(rule, have)
-	}
-	return tx.RecordDecisions([]store.Decided{{Job: due, Decisions: out.decisions, Cursor: to, NextDueAt: dueAfter(rule, to, offset(rule, job.UID))}})
 }
 
 // goBackTo forgets what was decided after an instant. What goes of a row that

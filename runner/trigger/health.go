@@ -51,7 +51,8 @@ func (t *Trigger) StatusAll(context.Context) ([]api.JobStatus, error) {
 }
 
 // assess judges a job: healthy is that no clause fails. A run counts for its
-// job as long as it has not ended; one that ended must have succeeded.
+// job as long as it has not ended; one that ended must have succeeded, or be
+// incomplete where the job accepts that.
 // Occurrences that were skipped have no run and are judged by the last one.
 // That the runner answers, the first clause, is for who asks to see. trouble
 // is the runner's own, and so every job's.
@@ -61,6 +62,7 @@ func assess(job store.Job, standing store.Standing, now time.Time, trouble strin
 		Job: spec.Name, UID: job.UID, Generation: job.Generation, Paused: *spec.Paused, Held: job.Held, Cursor: job.Cursor,
 		Missed: counts(standing.Missed), Skipped: counts(standing.Skipped), Reasons: []string{},
 		LastRun: wire(last), LastSuccess: wire(standing.Success), ActiveRun: wire(standing.Active), LastDecision: standing.Decision,
+		Owed: standing.Owed,
 	}
 	if standing.Backfill != nil {
 		status.Backfill = &standing.Backfill.Backfill
@@ -83,7 +85,7 @@ func assess(job store.Job, standing store.Standing, now time.Time, trouble strin
 		fails("clock_behind: the clock says %s, and the job is decided up to %s; if the clock is right now, batch-runner cursor %s --to now",
 			at(now.Truncate(time.Second), zone), at(job.Cursor.Truncate(time.Second), zone), spec.Name)
 	}
-	if last != nil && last.State.Ended() && last.State != api.RunSucceeded {
+	if last != nil && last.State.Ended() && !endedWell(last.State, *spec.AcceptIncomplete) {
 		fails("%s; see batch-runner why %s", describe(last.Run, zone), last.ID)
 	}
 	if err != nil {
@@ -103,6 +105,10 @@ func assess(job store.Job, standing store.Standing, now time.Time, trouble strin
 		status.Summary = "no run yet; " + outlook(status, spec.Schedule != nil, zone)
 	}
 	return status
+}
+
+func endedWell(state api.RunState, acceptIncomplete bool) bool {
+	return state == api.RunSucceeded || state == api.RunIncomplete && acceptIncomplete
 }
 
 // counts is never nil, so that it reads {} and not null.
@@ -149,6 +155,9 @@ func describe(run api.Run, zone *time.Location) string {
 		}
 		if c.GivenUp > 0 {
 			fmt.Fprintf(&b, ", %s given up", api.Thousands(c.GivenUp))
+		}
+		if c.Carried > 0 {
+			fmt.Fprintf(&b, ", %s carried to the next run", api.Thousands(c.Carried))
 		}
 	}
 	if run.State != api.RunSucceeded && run.Message != "" {

@@ -48,6 +48,13 @@ func TestHealth(t *testing.T) {
 			r.Counts = api.Counts{Planned: 150, Committed: 149, DeadLettered: 1}
 		}), "2026-11-21T12:00:00Z", false,
 			"incomplete 2026-11-21 02:00 Europe/Berlin: 149 of 150 records in 8 mini-batches, 1 dead-lettered; see batch-runner why r1"},
+		{"incomplete is accepted", accepting(validJob("churn", nightly)), run(api.RunIncomplete, func(r *api.Run) {
+			r.Counts = api.Counts{Planned: 150, Committed: 130, Carried: 20}
+		}), "2026-11-21T12:00:00Z", true,
+			"incomplete 2026-11-21 02:00 Europe/Berlin: 130 of 150 records in 8 mini-batches, 20 carried to the next run"},
+		{"failed is not accepted with it", accepting(validJob("churn", nightly)), run(api.RunFailed, func(r *api.Run) {
+			r.Counts, r.MiniBatches = api.Counts{}, api.MiniBatchCounts{}
+		}), "2026-11-21T12:00:00Z", false, "failed 2026-11-21 02:00 Europe/Berlin; see batch-runner why r1"},
 		{"failed before planning", validJob("churn", nightly), run(api.RunFailed, func(r *api.Run) {
 			r.Counts, r.MiniBatches = api.Counts{}, api.MiniBatchCounts{}
 			r.Reason, r.Message = api.ReasonInputMissing, "no file matches /in/*.csv"
@@ -75,6 +82,11 @@ func TestHealth(t *testing.T) {
 			}
 		})
 	}
+}
+
+func accepting(spec api.Job) api.Job {
+	spec.AcceptIncomplete = new(true)
+	return spec
 }
 
 func TestAllFailingClausesAreListed(t *testing.T) {

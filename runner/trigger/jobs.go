@@ -96,6 +96,9 @@ func (p *put) create(tx *store.Tx, name string) error {
 	p.declare(&job)
 	job.Cursor = later(job.Cursor, tx.Now)
 	if creation.Resumed {
+		if err := p.bindMemory(tx, job.UID); err != nil {
+			return err
+		}
 		job, err = tx.UpdateJob(job)
 	} else {
 		job, err = tx.InsertJob(job)
@@ -134,6 +137,9 @@ func (p *put) update(tx *store.Tx, job store.Job) error {
 		return tx.RespellJob(job)
 	}
 	if err := matches(job, p.cond.IfMatch); err != nil {
+		return err
+	}
+	if err := p.bindMemory(tx, job.UID); err != nil {
 		return err
 	}
 	newRule := !sameRule(job.Spec.Schedule, p.body.Spec.Schedule)
@@ -199,6 +205,7 @@ func taken(name, owner string) error {
 
 func (p *put) declare(job *store.Job) {
 	job.Spec, job.Settings, job.Owner = p.body.Spec, p.body.Settings, p.body.Owner
+	job.Actor, job.Reason = p.actor, p.body.Reason
 }
 
 // nextDue is when the job is due next under the new rule.

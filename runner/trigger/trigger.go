@@ -14,6 +14,7 @@
 //   - due.go claims the jobs that are due, claim.go decides and writes them;
 //   - alarm.go says when to look, clock.go whether to believe the clock;
 //   - ended.go is what a run that ended means for its job;
+//   - restore.go makes a store that was restored from a backup safe to decide on;
 //   - jobs.go, rename.go, delete.go, manual.go, rerun.go, backfill.go, hold.go
 //     and cursor.go are the requests of people, instant.go reads the instants
 //     they write;

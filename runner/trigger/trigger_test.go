@@ -59,8 +59,14 @@ type room struct {
 
 func newRoom(t testing.TB, now string) *room {
 	t.Helper()
+	return roomIn(t, t.TempDir(), now)
+}
+
+// roomIn is newRoom over a data dir that may have a store.
+func roomIn(t testing.TB, dir, now string) *room {
+	t.Helper()
 	r := &room{t: t, clock: &clock{t: instant(now)}}
-	s, err := store.Open(t.Context(), t.TempDir(), r.clock.now)
+	s, err := store.Open(t.Context(), dir, r.clock.now)
 	if err != nil {
 		t.Fatal(err)
 	}
