@@ -1,11 +1,12 @@
 // Package client speaks the runner's HTTP API, version 1: one method per
 // route, the bodies are the types of package api.
 //
-// What is special about it stands in three files: endpoint.go says how to
+// What is special about it stands in a few files: endpoint.go says how to
 // reach a runner, connection.go makes sure that it is the runner meant before
 // anything is asked, and jobs.go holds the snapshot that lets one list request
-// serve a thousand reads. What the answers mean for a Terraform resource or a
-// command is decided by the callers.
+// serve a thousand reads; follow.go stays with a run until it has ended,
+// through restarts of its runner, and pages.go walks lists. What the answers
+// mean for a Terraform resource or a command is decided by the callers.
 package client
 
 import (
@@ -48,6 +49,7 @@ type Client struct {
 	options   Options
 	endpoint  endpoint
 	transport *http.Transport
+	streams   *http.Transport // for answers that take as long as a run: they don't use up the pool
 	http      *retryhttp.Client
 	info      atomic.Pointer[api.Info] // what the runner said on the newest connection
 	snapshot  snapshot
@@ -70,6 +72,8 @@ func New(o Options) (*Client, error) {
 	dial := (&net.Dialer{Timeout: min(o.Timeout, 10*time.Second)}).DialContext
 	c.transport.DialContext = c.greeted(dial, false)
 	c.transport.DialTLSContext = c.greeted(dial, true)
+	c.streams = c.transport.Clone()
+	c.streams.MaxConnsPerHost = 0
 	c.http = retryhttp.New(retryhttp.Options{Transport: c.transport, Timeout: o.Timeout})
 	c.snapshot.turn = make(chan struct{}, 1)
 	return c, nil
@@ -79,4 +83,7 @@ func New(o Options) (*Client, error) {
 func (c *Client) Endpoint() string { return c.options.Endpoint }
 
 // Close gives back the connections that are idle.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	c.streams.CloseIdleConnections()
+}

@@ -141,18 +141,46 @@ func (c *Client) Status(ctx context.Context, name string) (api.JobStatus, error)
 	return status, err
 }
 
-// Runs lists a job's runs, newest first; limit 0 is the runner's own.
-func (c *Client) Runs(ctx context.Context, name string, limit int) ([]api.Run, error) {
-	var answer struct{ Runs []api.Run }
-	err := c.do(ctx, &call{method: http.MethodGet, path: jobPath(name) + "/runs", query: limited(limit), into: &answer})
-	return answer.Runs, err
-}
-
 // Decisions lists what was decided about a job's occurrences, newest first.
 func (c *Client) Decisions(ctx context.Context, name string, limit int) ([]api.Decision, error) {
 	var answer struct{ Decisions []api.Decision }
 	err := c.do(ctx, &call{method: http.MethodGet, path: jobPath(name) + "/decisions", query: limited(limit), into: &answer})
 	return answer.Decisions, err
+}
+
+// History tells how a job's specification came about, the newest generation
+// first.
+func (c *Client) History(ctx context.Context, name string, p Paging) (Page[api.Generation], error) {
+	var answer struct {
+		Generations []api.Generation
+		Next        string
+	}
+	err := c.get(ctx, jobPath(name)+"/history", p.query(), &answer)
+	return Page[api.Generation]{answer.Generations, answer.Next}, err
+}
+
+// Ledger lists what a job's runs owe its next one, the oldest first.
+func (c *Client) Ledger(ctx context.Context, name string, p Paging) (Page[api.OwedSlice], error) {
+	var answer struct {
+		Owed []api.OwedSlice
+		Next string
+	}
+	err := c.get(ctx, jobPath(name)+"/ledger", p.query(), &answer)
+	return Page[api.OwedSlice]{answer.Owed, answer.Next}, err
+}
+
+// Costs tells what the prediction servers of a month came to, by job; month is
+// written "2026-11", empty is the current one. An empty job is all of them.
+func (c *Client) Costs(ctx context.Context, month, job string) ([]api.Cost, error) {
+	query := url.Values{}
+	for name, value := range map[string]string{"month": month, "job": job} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	var answer struct{ Costs []api.Cost }
+	err := c.get(ctx, "/v1/cost", query, &answer)
+	return answer.Costs, err
 }
 
 // StartRun triggers a run; with a key that was used before, it gives the run

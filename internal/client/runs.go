@@ -2,9 +2,12 @@ package client
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
@@ -37,30 +40,117 @@ func (c *Client) Run(ctx context.Context, id string) (api.Run, error) {
 	return run, err
 }
 
-// MiniBatches lists a run's mini-batches above a number; limit 0 is the
-// runner's own.
-func (c *Client) MiniBatches(ctx context.Context, id string, after int64, limit int) ([]api.MiniBatch, error) {
-	query := url.Values{}
-	if after > 0 {
-		query.Set("after", strconv.FormatInt(after, 10))
-	}
-	if limit > 0 {
-		query.Set("limit", strconv.Itoa(limit))
-	}
-	var answer struct {
-		MiniBatches []api.MiniBatch `json:"mini_batches"`
-	}
-	err := c.do(ctx, &call{method: http.MethodGet, path: runPath(id) + "/mini-batches", query: query, into: &answer})
-	return answer.MiniBatches, err
+// RunFilter says which runs are meant; the zero value is all of them.
+type RunFilter struct {
+	Job     string // of one job, the newest occurrence first; otherwise the last queued first
+	States  []api.RunState
+	Origins []api.Origin
+	Since   time.Time // occurrences from here on
+	Until   time.Time // occurrences up to here
 }
 
-// DeadLetters lists a run's dead letters.
-func (c *Client) DeadLetters(ctx context.Context, id string) ([]api.DeadLetter, error) {
+func (f RunFilter) query(p Paging) url.Values {
+	query := p.query()
+	set := func(name, value string) {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	set("job", f.Job)
+	set("state", joined(f.States))
+	set("origin", joined(f.Origins))
+	for name, at := range map[string]time.Time{"since": f.Since, "until": f.Until} {
+		if !at.IsZero() {
+			query.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return query
+}
+
+func joined[T ~string](words []T) string {
+	var b strings.Builder
+	for i, word := range words {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(string(word))
+	}
+	return b.String()
+}
+
+// Runs lists runs.
+func (c *Client) Runs(ctx context.Context, filter RunFilter, p Paging) (Page[api.Run], error) {
+	var answer struct {
+		Runs []api.Run
+		Next string
+	}
+	err := c.get(ctx, "/v1/runs", filter.query(p), &answer)
+	return Page[api.Run]{answer.Runs, answer.Next}, err
+}
+
+// AllRuns lists runs to the last.
+func (c *Client) AllRuns(ctx context.Context, filter RunFilter) iter.Seq2[api.Run, error] {
+	return walk(func(p Paging) (Page[api.Run], error) { return c.Runs(ctx, filter, p) })
+}
+
+// MiniBatches lists a run's mini-batches by number.
+func (c *Client) MiniBatches(ctx context.Context, id string, p Paging) (Page[api.MiniBatch], error) {
+	var answer struct {
+		MiniBatches []api.MiniBatch `json:"mini_batches"`
+		Next        string
+	}
+	err := c.get(ctx, runPath(id)+"/mini-batches", p.query(), &answer)
+	return Page[api.MiniBatch]{answer.MiniBatches, answer.Next}, err
+}
+
+// AllMiniBatches lists a run's mini-batches to the last.
+func (c *Client) AllMiniBatches(ctx context.Context, id string) iter.Seq2[api.MiniBatch, error] {
+	return walk(func(p Paging) (Page[api.MiniBatch], error) { return c.MiniBatches(ctx, id, p) })
+}
+
+// DeadLetters lists a run's dead letters in input order.
+func (c *Client) DeadLetters(ctx context.Context, id string, p Paging) (Page[api.DeadLetter], error) {
 	var answer struct {
 		DeadLetters []api.DeadLetter `json:"dead_letters"`
+		Next        string
 	}
-	err := c.do(ctx, &call{method: http.MethodGet, path: runPath(id) + "/dead-letters", into: &answer})
-	return answer.DeadLetters, err
+	err := c.get(ctx, runPath(id)+"/dead-letters", p.query(), &answer)
+	return Page[api.DeadLetter]{answer.DeadLetters, answer.Next}, err
+}
+
+// AllDeadLetters lists a run's dead letters to the last.
+func (c *Client) AllDeadLetters(ctx context.Context, id string) iter.Seq2[api.DeadLetter, error] {
+	return walk(func(p Paging) (Page[api.DeadLetter], error) { return c.DeadLetters(ctx, id, p) })
+}
+
+// Events lists a run's history, the oldest first.
+func (c *Client) Events(ctx context.Context, id string, p Paging) (Page[api.Event], error) {
+	var answer struct {
+		Events []api.Event
+		Next   string
+	}
+	err := c.get(ctx, runPath(id)+"/events", p.query(), &answer)
+	return Page[api.Event]{answer.Events, answer.Next}, err
+}
+
+// AllEvents lists a run's history to the newest.
+func (c *Client) AllEvents(ctx context.Context, id string) iter.Seq2[api.Event, error] {
+	return walk(func(p Paging) (Page[api.Event], error) { return c.Events(ctx, id, p) })
+}
+
+// RunAttempts lists the passes of a run over its plan, the first one first.
+func (c *Client) RunAttempts(ctx context.Context, id string) ([]api.RunAttempt, error) {
+	var answer struct{ Attempts []api.RunAttempt }
+	err := c.get(ctx, runPath(id)+"/attempts", nil, &answer)
+	return answer.Attempts, err
+}
+
+// MiniBatchAttempts lists the attempts at a mini-batch that have ended, the
+// first one first.
+func (c *Client) MiniBatchAttempts(ctx context.Context, id string, number int64) ([]api.MiniBatchAttempt, error) {
+	var answer struct{ Attempts []api.MiniBatchAttempt }
+	err := c.get(ctx, runPath(id)+"/mini-batches/"+strconv.FormatInt(number, 10)+"/attempts", nil, &answer)
+	return answer.Attempts, err
 }
 
 // Why explains a run's state.
@@ -78,8 +168,8 @@ func (c *Client) Logs(ctx context.Context, id string) ([]byte, error) {
 }
 
 // Retry continues a run over the same plan.
-func (c *Client) Retry(ctx context.Context, id string) (api.Run, error) {
-	return c.act(ctx, id, "retry", nil)
+func (c *Client) Retry(ctx context.Context, id string, ask api.RetryRun) (api.Run, error) {
+	return c.act(ctx, id, "retry", ask)
 }
 
 // Cancel ends a run; nothing is published.

@@ -60,6 +60,9 @@ func (c *conformance) check(t *testing.T, method, path string, w *httptest.Respo
 		t.Errorf("%s answers with %s", covered, media)
 		return
 	}
+	if !strings.HasSuffix(media, "json") {
+		return
+	}
 	place := strings.NewReplacer("~", "~0", "/", "~1")
 	schema, err := c.compiler.Compile(fmt.Sprintf("openapi.json#/paths/%s/%s/responses/%d/content/%s/schema",
 		percent(place.Replace(route.path)), strings.ToLower(method), w.Code, place.Replace(media)))

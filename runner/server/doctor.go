@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,10 +59,16 @@ func bad(name string, err error, hint string) api.Check {
 	if failure, ok := errors.AsType[*api.Failure](err); ok {
 		err, hint = failure.Err, failure.Hint
 	}
+	if known, ok := errors.AsType[*api.Error](err); ok {
+		return api.Check{Name: name, Detail: known.Message, Hint: cmp.Or(known.Hint, hint)}
+	}
 	return api.Check{Name: name, Detail: err.Error(), Hint: hint}
 }
 
 func (s *Server) checkStore(ctx context.Context) api.Check {
+	if err := s.Store.Trouble(ctx); err != nil {
+		return bad("store", err, "")
+	}
 	if err := s.Store.Check(ctx); err != nil {
 		return bad("store", err, "stop the runner and restore the data dir from a backup")
 	}

@@ -10,12 +10,6 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/trigger"
 )
 
-// How many rows a list has unless asked for more.
-const (
-	defaultRows = 20
-	maxRows     = 1000
-)
-
 func (s *Server) getJobs(w http.ResponseWriter, r *http.Request) error {
 	jobs, err := s.Store.Jobs()
 	if err != nil {
@@ -103,23 +97,6 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer(w, http.StatusOK, status)
-	return nil
-}
-
-func (s *Server) getRuns(w http.ResponseWriter, r *http.Request) error {
-	uid, limit, err := s.listOf(r)
-	if err != nil {
-		return err
-	}
-	runs, err := s.Store.Runs(uid, limit)
-	if err != nil {
-		return fmt.Errorf("list runs of job %s: %w", r.PathValue("name"), err)
-	}
-	list := runList{Runs: []api.Run{}}
-	for _, run := range runs {
-		list.Runs = append(list.Runs, run.Run)
-	}
-	answer(w, http.StatusOK, list)
 	return nil
 }
 

@@ -44,6 +44,10 @@ var (
 	jobHeld    = prometheus.NewDesc("batch_trigger_job_held_bool", "1 while the runner holds the job.", []string{"job"}, nil)
 	jobNextDue = prometheus.NewDesc("batch_trigger_job_next_due_seconds", "When the job is next due, as Unix time; absent where it is not.", []string{"job"}, nil)
 	jobSuccess = prometheus.NewDesc("batch_trigger_job_last_success_seconds", "The occurrence of the job's newest run that succeeded, as Unix time.", []string{"job"}, nil)
+	jobRecords = prometheus.NewDesc("batch_engine_last_run_records_count", "Records of the job's last run, as the accounting counts them.", []string{"job", "kind"}, nil)
+	jobServers = prometheus.NewDesc("batch_engine_last_run_server_seconds", "How long the prediction servers of the job's last run lived, together.", []string{"job"}, nil)
+	jobProbed  = prometheus.NewDesc("batch_engine_last_run_isolation_requests_count", "Requests by which the job's last run looked for poison records; kinds of which there are none are absent.", []string{"job", "kind"}, nil)
+	jobOwed    = prometheus.NewDesc("batch_engine_owed_records_count", "Records that the job's runs could not finish, for its next run to take.", []string{"job"}, nil)
 	jobPassed  = prometheus.NewDesc("batch_trigger_decisions_total", "Occurrences of the job that were decided without a run, by verdict and reason.", []string{"job", "verdict", "reason"}, nil)
 	diskFree   = prometheus.NewDesc("batch_store_disk_free_bytes", "Free space where the data dir lies.", nil, nil)
 )
@@ -52,7 +56,7 @@ var activeStates = []api.RunState{api.RunQueued, api.RunPlanning, api.RunProvisi
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runnerInfo, started, ready, activeRuns, activeWork, jobHealthy, jobHeld, jobNextDue, jobSuccess, jobPassed, diskFree} {
+	for _, d := range []*prometheus.Desc{runnerInfo, started, ready, activeRuns, activeWork, jobRecords, jobServers, jobProbed, jobOwed, jobHealthy, jobHeld, jobNextDue, jobSuccess, jobPassed, diskFree} {
 		out <- d
 	}
 }
@@ -90,11 +94,18 @@ func (c collector) runs(gauge tell) error {
 	for _, state := range activeStates {
 		gauge(activeRuns, float64(states[state]), string(state))
 	}
-	for kind, n := range map[string]int64{"planned": total.Planned, "staged": total.Staged, "committed": total.Committed,
-		"dead_lettered": total.DeadLettered, "given_up": total.GivenUp, "unfinished": total.Unfinished} {
+	for kind, n := range kinds(total) {
 		gauge(activeWork, float64(n), kind)
 	}
 	return nil
+}
+
+// kinds are the figures of the accounting by name.
+func kinds(c api.Counts) map[string]int64 {
+	return map[string]int64{
+		"planned": c.Planned, "committed": c.Committed, "carried": c.Carried, "dead_lettered": c.DeadLettered, "gone": c.Gone,
+		"unfinished": c.Unfinished, "staged": c.Staged, "given_up": c.GivenUp,
+	}
 }
 
 func (c collector) jobs(gauge, counter tell) error {
@@ -111,6 +122,10 @@ func (c collector) jobs(gauge, counter tell) error {
 		if job.LastSuccess != nil {
 			gauge(jobSuccess, float64(job.LastSuccess.Occurrence.Unix()), job.Job)
 		}
+		gauge(jobOwed, float64(job.Owed), job.Job)
+		if job.LastRun != nil {
+			lastRun(gauge, *job.LastRun)
+		}
 		for verdict, counts := range map[api.Verdict]map[string]int64{api.VerdictMissed: job.Missed, api.VerdictSkipped: job.Skipped} {
 			for reason, n := range counts {
 				counter(jobPassed, float64(n), job.Job, string(verdict), reason)
@@ -118,6 +133,21 @@ func (c collector) jobs(gauge, counter tell) error {
 		}
 	}
 	return nil
+}
+
+// lastRun tells what a job's newest run came to. It is there already, read for
+// the job's health: a sum over all runs would cost more with each night.
+func lastRun(gauge tell, run api.Run) {
+	for kind, n := range kinds(run.Counts) {
+		gauge(jobRecords, float64(n), run.Job, kind)
+	}
+	gauge(jobServers, run.ServerSeconds, run.Job)
+	i := run.Isolation
+	for kind, n := range map[string]int64{"probe": i.Probes, "control": i.Controls, "confirmation": i.Confirmations} {
+		if n > 0 {
+			gauge(jobProbed, float64(n), run.Job, kind)
+		}
+	}
 }
 
 func number(b bool) float64 {

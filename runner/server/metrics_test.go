@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
 )
 
 // metricForm is what our metrics are called: room, what, unit.
@@ -19,6 +20,9 @@ func TestMetricsKeepTheirNames(t *testing.T) {
 	b := newBench(t)
 	b.declareWithSkips("iris")
 	b.until(b.trigger("iris"), ended)
+	b.model.Inject(predicttest.Fault{Record: "1007", Status: 400, Purpose: predicttest.AnyPurpose})
+	b.declare(b.job("sour", 1001, 1020))
+	b.until(b.trigger("sour"), ended)
 
 	var names []string
 	for line := range strings.Lines(b.ask("GET", "/metrics", "").Body.String()) {
@@ -34,6 +38,8 @@ func TestMetricsKeepTheirNames(t *testing.T) {
 	}
 	want := []string{
 		"batch_engine_active_records_count", "batch_engine_active_runs_count",
+		"batch_engine_last_run_isolation_requests_count", "batch_engine_last_run_records_count", "batch_engine_last_run_server_seconds",
+		"batch_engine_owed_records_count",
 		"batch_runner_build_info", "batch_runner_ready_bool", "batch_runner_start_time_seconds",
 		"batch_server_request_duration_seconds", "batch_store_disk_free_bytes",
 		"batch_trigger_decisions_total",
@@ -55,6 +61,28 @@ func TestMetricsTellOfJobsAndRequests(t *testing.T) {
 		`batch_engine_active_runs_count{state="queued"} 0`,
 	} {
 		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+}
+
+func TestMetricsTellWhatBecameOfTheRecordsOfTheLastRun(t *testing.T) {
+	b := newBench(t)
+	b.declare(b.job("iris", 1, 150))
+	b.model.Inject(predicttest.Fault{Record: "41", Status: 400, Purpose: predicttest.AnyPurpose})
+	run := b.until(b.trigger("iris"), ended)
+	text := b.ask("GET", "/metrics", "").Body.String()
+	for _, want := range []string{
+		`batch_engine_last_run_records_count{job="iris",kind="planned"} 150`,
+		`batch_engine_last_run_records_count{job="iris",kind="committed"} 149`,
+		`batch_engine_last_run_records_count{job="iris",kind="dead_lettered"} 1`,
+		`batch_engine_last_run_records_count{job="iris",kind="carried"} 0`,
+		`batch_engine_last_run_server_seconds{job="iris"} 0`,
+		`batch_engine_owed_records_count{job="iris"} 0`,
+		fmt.Sprintf(`batch_engine_last_run_isolation_requests_count{job="iris",kind="probe"} %d`, run.Isolation.Probes),
+		`batch_engine_last_run_isolation_requests_count{job="iris",kind="control"} 2`,
+	} {
+		if !strings.Contains(text, want+"\n") {
 			t.Errorf("%s is missing", want)
 		}
 	}

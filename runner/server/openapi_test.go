@@ -111,12 +111,24 @@ func (d *documenter) responses(r route) object {
 		switch {
 		case status >= 400:
 			response["content"] = object{"application/problem+json": object{"schema": ref("Problem")}}
-		case r.answer != nil:
-			response["content"] = object{"application/json": object{"schema": d.schema(reflect.TypeOf(r.answer))}}
+		case r.answer != nil || r.media != nil:
+			response["content"] = d.content(r)
 		}
 		all[strconv.Itoa(status)] = response
 	}
 	return all
+}
+
+// content is what a success of a route holds.
+func (d *documenter) content(r route) object {
+	content := object{}
+	if r.answer != nil {
+		content["application/json"] = object{"schema": d.schema(reflect.TypeOf(r.answer))}
+	}
+	for _, media := range r.media {
+		content[media] = object{"schema": object{"type": "string"}}
+	}
+	return content
 }
 
 // documented are all statuses of a route, also those that need no mention.
@@ -167,6 +179,8 @@ func (d *documenter) schema(t reflect.Type) object {
 		return object{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
 		return object{"type": "integer"}
+	case reflect.Float64:
+		return object{"type": "number"}
 	case reflect.Struct:
 		if t == reflect.TypeFor[time.Time]() {
 			return object{"type": "string", "format": "date-time"}

@@ -3,18 +3,20 @@ package server
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
 
 // maxBody is far above any job; what is larger is a mistake.
-const maxBody = 4 << 20
+const maxBody = 1 << 20
 
 // maxHeader bounds what a client may put into the history.
 const maxHeader = 256
@@ -88,6 +90,35 @@ func (p *parameters) number(name string, absent, low, high int64) int64 {
 		p.fail("", "%s %q is not a whole number in %d–%d", name, text, low, high)
 	}
 	return n
+}
+
+// instant reads a point in time; the zero time where it is absent.
+func (p *parameters) instant(name string) (at time.Time) {
+	text, given := p.values[name]
+	if !given {
+		return at
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		p.fail("write it like 2026-11-21T02:00:00Z", "%s %q is not an instant", name, text)
+	}
+	return at
+}
+
+// words reads names with commas between them, each one of those allowed.
+func words[T ~string](p *parameters, name string, allowed ...T) []T {
+	text, given := p.values[name]
+	if !given {
+		return nil
+	}
+	var all []T
+	for word := range strings.SplitSeq(text, ",") {
+		if !slices.Contains(allowed, T(word)) {
+			p.fail(fmt.Sprintf("it takes %v, with commas between them", allowed), "%s %q is unknown", name, word)
+		}
+		all = append(all, T(word))
+	}
+	return all
 }
 
 func (p *parameters) flag(name string) bool {

@@ -22,12 +22,14 @@ type route struct {
 
 	query   []string // parameters
 	headers []string
-	body    any   // of the request
-	answer  any   // of a success; nil: no JSON
-	status  []int // of every answer but those that any route may give: see documented
+	body    any      // of the request
+	answer  any      // of a success; nil: no JSON
+	media   []string // that a success may have instead of JSON
+	status  []int    // of every answer but those that any route may give: see documented
 }
 
-// The bodies of lists.
+// The bodies of lists. Next is the parameter after of the page behind; absent
+// from the last.
 type (
 	jobList struct {
 		Jobs []api.StoredJob `json:"jobs"`
@@ -37,6 +39,7 @@ type (
 	}
 	runList struct {
 		Runs []api.Run `json:"runs"`
+		Next string    `json:"next,omitzero"`
 	}
 	decisionList struct {
 		Decisions []api.Decision `json:"decisions"`
@@ -44,11 +47,34 @@ type (
 	backfillList struct {
 		Backfills []api.Backfill `json:"backfills"`
 	}
+	generationList struct {
+		Generations []api.Generation `json:"generations"`
+		Next        string           `json:"next,omitzero"`
+	}
+	ledgerList struct {
+		Owed []api.OwedSlice `json:"owed"`
+		Next string          `json:"next,omitzero"`
+	}
+	costList struct {
+		Costs []api.Cost `json:"costs"`
+	}
 	miniBatchList struct {
 		MiniBatches []api.MiniBatch `json:"mini_batches"`
+		Next        string          `json:"next,omitzero"`
 	}
 	deadLetterList struct {
 		DeadLetters []api.DeadLetter `json:"dead_letters"`
+		Next        string           `json:"next,omitzero"`
+	}
+	eventList struct {
+		Events []api.Event `json:"events"`
+		Next   string      `json:"next,omitzero"`
+	}
+	runAttemptList struct {
+		Attempts []api.RunAttempt `json:"attempts"`
+	}
+	miniBatchAttemptList struct {
+		Attempts []api.MiniBatchAttempt `json:"attempts"`
 	}
 	checkList struct {
 		Checks []api.Check `json:"checks"`
@@ -73,8 +99,12 @@ func (s *Server) routes() []route {
 			query: []string{"purge"}, headers: []string{"If-Match", "Batch-Owner", "Batch-Actor"}, status: []int{204, 400, 404, 409, 412, 422}},
 		{method: "GET", path: "/v1/status", summary: "How all jobs are, by name", handle: s.getStatuses, answer: statusList{}, status: []int{200}},
 		{method: "GET", path: job + "/status", summary: "How a job is", handle: s.getStatus, answer: api.JobStatus{}, status: []int{200, 404}},
-		{method: "GET", path: job + "/runs", summary: "A job's runs, newest occurrence first", handle: s.getRuns, query: []string{"limit"}, answer: runList{}, status: []int{200, 404, 422}},
+		{method: "GET", path: job + "/runs", summary: "A job's runs, newest occurrence first", handle: s.getRunsOfJob, query: runFilter, answer: runList{}, status: []int{200, 404, 422}},
 		{method: "GET", path: job + "/decisions", summary: "What was decided about a job's due times, newest first", handle: s.getDecisions, query: []string{"limit"}, answer: decisionList{}, status: []int{200, 404, 422}},
+		{method: "GET", path: job + "/history", summary: "How a job's specification came about, newest generation first", handle: s.getHistory, query: paged, answer: generationList{}, status: []int{200, 404, 422}},
+		{method: "GET", path: job + "/ledger", summary: "What a job's runs owe its next one, oldest first", handle: s.getLedger, query: paged, answer: ledgerList{}, status: []int{200, 404, 422}},
+		{method: "GET", path: "/v1/cost", summary: "What prediction servers came to in a month (the current one, unless named like 2026-11), by job", handle: s.getCosts, query: []string{"month", "job"}, answer: costList{}, status: []int{200, 404, 422}},
+		{method: "GET", path: "/v1/backup", summary: "A copy of the runner's store as it is at one moment, for batch-runner restore", handle: s.getBackup, media: []string{"application/vnd.sqlite3"}, status: []int{200}},
 		{method: "POST", path: job + "/runs", summary: "Queue a manual run; 200 where the key made one already", handle: s.postRun,
 			headers: []string{"Idempotency-Key", "Batch-Actor"}, body: api.Trigger{}, answer: api.Run{}, status: []int{200, 201, 400, 404, 409, 422}},
 
@@ -91,12 +121,19 @@ func (s *Server) routes() []route {
 		{method: "POST", path: job + "/backfills/{id}/cancel", summary: "End a backfill: what has no run gets none, runs go on; an ended one stays as it is", handle: s.postCancelBackfill,
 			headers: []string{"Batch-Actor"}, answer: api.Backfill{}, status: []int{200, 404}},
 
+		{method: "GET", path: "/v1/runs", summary: "Runs of all jobs, last queued first, or of one, newest occurrence first; state and origin take several with commas, since and until are about the occurrence", handle: s.getRuns,
+			query: append([]string{"job"}, runFilter...), answer: runList{}, status: []int{200, 404, 422}},
 		{method: "GET", path: run, summary: "One run", handle: s.getRun, answer: api.Run{}, status: []int{200, 404}},
-		{method: "GET", path: run + "/mini-batches", summary: "A run's mini-batches by number", handle: s.getMiniBatches, query: []string{"after", "limit"}, answer: miniBatchList{}, status: []int{200, 404, 422}},
-		{method: "GET", path: run + "/dead-letters", summary: "A run's dead letters, in input order", handle: s.getDeadLetters, answer: deadLetterList{}, status: []int{200, 404}},
+		{method: "GET", path: run + "/mini-batches", summary: "A run's mini-batches by number", handle: s.getMiniBatches, query: paged, answer: miniBatchList{}, status: []int{200, 404, 422}},
+		{method: "GET", path: run + "/mini-batches/{number}/attempts", summary: "The attempts at a mini-batch that have ended", handle: s.getMiniBatchAttempts, answer: miniBatchAttemptList{}, status: []int{200, 404}},
+		{method: "GET", path: run + "/attempts", summary: "A run's passes over its plan", handle: s.getRunAttempts, answer: runAttemptList{}, status: []int{200, 404}},
+		{method: "GET", path: run + "/dead-letters", summary: "A run's dead letters, in input order", handle: s.getDeadLetters, query: paged, answer: deadLetterList{}, status: []int{200, 404, 422}},
+		{method: "GET", path: run + "/events", summary: "A run's history, oldest first. As text/event-stream it goes on until the run has ended: messages event (an Event), progress and end (the Run)", handle: s.getEvents,
+			query: paged, headers: []string{"Accept", "Last-Event-ID"}, answer: eventList{}, media: []string{"text/event-stream"}, status: []int{200, 400, 404, 422}},
 		{method: "GET", path: run + "/why", summary: "How a run came to its state, and what to do", handle: s.getWhy, answer: api.Why{}, status: []int{200, 404}},
 		{method: "GET", path: run + "/logs", summary: "What the run's prediction servers wrote, as text", handle: s.getLogs, status: []int{200, 404}},
-		{method: "POST", path: run + "/retry", summary: "Go on with an unfinished run over the same plan", handle: s.postRetry, headers: []string{"Batch-Actor"}, answer: api.Run{}, status: []int{200, 404, 409}},
+		{method: "POST", path: run + "/retry", summary: "Go on with an unfinished run over the same plan; the body may be absent", handle: s.postRetry,
+			headers: []string{"Batch-Actor"}, body: api.RetryRun{}, answer: api.Run{}, status: []int{200, 400, 404, 409, 422}},
 		{method: "POST", path: run + "/cancel", summary: "End a run; nothing of it is published", handle: s.postCancel, headers: []string{"Batch-Actor"}, answer: api.Run{}, status: []int{200, 404, 409}},
 		{method: "POST", path: run + "/accept", summary: "Publish what a withheld run has", handle: s.postAccept,
 			headers: []string{"Batch-Actor"}, body: api.Accept{}, answer: api.Run{}, status: []int{200, 400, 404, 409, 422}},
@@ -127,6 +164,9 @@ func (s *Server) counted(r route, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		began, watched := time.Now(), &watchedWriter{ResponseWriter: w, status: http.StatusOK}
 		next(watched, req)
+		if w.Header().Get("Content-Type") == "text/event-stream" {
+			return // as long as its run, which says nothing about the API
+		}
 		s.metrics.requests.WithLabelValues(r.method+" "+r.path, strconv.Itoa(watched.status)).Observe(time.Since(began).Seconds())
 	}
 }

@@ -23,12 +23,13 @@ type step struct {
 // Every route with every status it documents, in one story.
 func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 	b, c := newBench(t), newConformance(t)
-	b.model.Inject(predicttest.Fault{Record: "1041", Status: 400, Body: "petals expected"})
+	b.model.Inject(predicttest.Fault{Record: "1041", Status: 400, Body: "petals expected", Purpose: predicttest.AnyPurpose})
 	b.model.Inject(predicttest.Fault{Record: "2001", Hang: true})
 
 	sweet, sour, slow := b.job("sweet", 1, 150), b.job("sour", 1001, 1150), b.job("slow", 2001, 2010)
 	sweet.Schedule = &api.Schedule{Cron: "0 2 * * *", TimeZone: "Europe/Berlin"}
 	slow.Schedule = sweet.Schedule
+	sour.MaxFailed = "0"
 	changed := sweet
 	changed.Labels = map[string]string{"team": "plants"}
 	put := func(job api.Job) string { return encoded(t, api.PutJob{Spec: job, Owner: "alice"}) }
@@ -74,7 +75,7 @@ func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 		{"PUT", "/v1/jobs/sweet", `{"spec":`, nil, 400, "", api.CodeMalformed},
 		{"PUT", "/v1/jobs/gone", put(b.job("gone", 1, 1)), []string{"If-Match", `"1"`}, 404, "gone", api.CodeNotFound},
 		{"PUT", "/v1/jobs/x", `{"spec":{"name":"x","input":{"fils":1}}}`, nil, 422, `"pointer":"/input/fils"`, api.CodeInvalid},
-		{"PUT", "/v1/jobs/x", `{"spec":{"nam":"x"}}`, nil, 422, `a job takes catch_up, `, api.CodeInvalid},
+		{"PUT", "/v1/jobs/x", `{"spec":{"nam":"x"}}`, nil, 422, `a job takes accept_incomplete, `, api.CodeInvalid},
 		{"PUT", "/v1/jobs/x", `{"spek":{}}`, nil, 422, `"pointer":"/spek"`, api.CodeInvalid},
 		{"PUT", "/v1/jobs/x", put(b.job("y", 1, 1)), nil, 422, `"pointer":"/name"`, api.CodeInvalid},
 		{"PUT", "/v1/jobs/x", put(sweet), nil, 404, `\"x\"`, api.CodeNotFound},
@@ -102,8 +103,24 @@ func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 		{"POST", "/v1/jobs/slow/runs", `{"if_idle":true}`, nil, 409, runs["active"], api.CodeConflict},
 		{"GET", "/v1/jobs/sweet/runs?limit=1", "", nil, 200, `"state":"succeeded"`, ""},
 		{"GET", "/v1/jobs/sweet/runs?limit=none", "", nil, 422, "1–1000", api.CodeInvalid},
-		{"GET", "/v1/jobs/sweet/runs?limt=1", "", nil, 422, "it takes limit", api.CodeInvalid},
+		{"GET", "/v1/jobs/sweet/runs?limt=1", "", nil, 422, "limit, after", api.CodeInvalid},
 		{"GET", "/v1/jobs/gone/runs", "", nil, 404, "gone", api.CodeNotFound},
+		{"GET", "/v1/runs?state=succeeded,failed&origin=manual&since=2020-01-01T00:00:00Z", "", nil, 200, `"id":"` + runs["done"], ""},
+		{"GET", "/v1/runs?job=sweet&until=2020-01-01T00:00:00Z", "", nil, 200, `{"runs":[]}`, ""},
+		{"GET", "/v1/runs?job=gone", "", nil, 404, "gone", api.CodeNotFound},
+		{"GET", "/v1/runs?state=sad", "", nil, 422, "skipped", api.CodeInvalid},
+		{"GET", "/v1/runs?since=yesterday", "", nil, 422, "2026-11-21T02:00:00Z", api.CodeInvalid},
+		{"GET", "/v1/runs?after=nosuch", "", nil, 422, "anew", api.CodeInvalid},
+		{"GET", "/v1/jobs/sweet/history", "", nil, 200, `"path":"labels.team","to":"plants"`, ""},
+		{"GET", "/v1/jobs/sweet/history?after=0", "", nil, 422, "after", api.CodeInvalid},
+		{"GET", "/v1/jobs/gone/history", "", nil, 404, "gone", api.CodeNotFound},
+		{"GET", "/v1/jobs/sweet/ledger", "", nil, 200, `{"owed":[]}`, ""},
+		{"GET", "/v1/jobs/sweet/ledger?limit=0", "", nil, 422, "limit", api.CodeInvalid},
+		{"GET", "/v1/jobs/gone/ledger", "", nil, 404, "gone", api.CodeNotFound},
+		{"GET", "/v1/cost?month=2026-11&job=sweet", "", nil, 200, `{"costs":[]}`, ""},
+		{"GET", "/v1/cost?month=november", "", nil, 422, "2026-11", api.CodeInvalid},
+		{"GET", "/v1/cost?job=gone", "", nil, 404, "gone", api.CodeNotFound},
+		{"GET", "/v1/backup", "", nil, 200, "SQLite format 3", ""},
 		{"GET", "/v1/jobs/sweet/decisions", "", nil, 200, `{"decisions":[`, ""},
 		{"GET", "/v1/jobs/sweet/decisions?limit=0", "", nil, 422, "limit", api.CodeInvalid},
 		{"GET", "/v1/jobs/gone/decisions", "", nil, 404, "gone", api.CodeNotFound},
@@ -113,11 +130,26 @@ func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 
 		{"GET", "/v1/runs/${done}", "", nil, 200, `"committed":150`, ""},
 		{"GET", "/v1/runs/nosuch", "", nil, 404, "nosuch", api.CodeNotFound},
-		{"GET", "/v1/runs/${withheld}/mini-batches?after=2&limit=1", "", nil, 200, `{"mini_batches":[{"number":3,"state":"given_up"`, ""},
+		{"GET", "/v1/runs/${withheld}/mini-batches?after=2&limit=1", "", nil, 200, `{"mini_batches":[{"number":3,"state":"staged"`, ""},
+		{"GET", "/v1/runs/${withheld}/mini-batches?limit=2", "", nil, 200, `"next":"2"`, ""},
+		{"GET", "/v1/runs/${withheld}/mini-batches/3/attempts", "", nil, 200, `"outcome":"staged"`, ""},
+		{"GET", "/v1/runs/${withheld}/mini-batches/9/attempts", "", nil, 404, "8 mini-batches", api.CodeNotFound},
+		{"GET", "/v1/runs/${withheld}/mini-batches/three/attempts", "", nil, 404, "three", api.CodeNotFound},
+		{"GET", "/v1/runs/nosuch/mini-batches/1/attempts", "", nil, 404, "nosuch", api.CodeNotFound},
+		{"GET", "/v1/runs/${withheld}/attempts", "", nil, 200, `"attempts":[{"number":1,"generation":1`, ""},
+		{"GET", "/v1/runs/nosuch/attempts", "", nil, 404, "nosuch", api.CodeNotFound},
 		{"GET", "/v1/runs/${withheld}/mini-batches?after=-1", "", nil, 422, "after", api.CodeInvalid},
 		{"GET", "/v1/runs/nosuch/mini-batches", "", nil, 404, "nosuch", api.CodeNotFound},
 		{"GET", "/v1/runs/${done}/dead-letters", "", nil, 200, `{"dead_letters":[]}`, ""},
+		{"GET", "/v1/runs/${done}/dead-letters?after=7", "", nil, 422, "after", api.CodeInvalid},
+		{"GET", "/v1/runs/${done}/events", "", nil, 200, `{"events":[{"at":`, ""},
+		{"GET", "/v1/runs/${done}/events?limit=1", "", nil, 200, `"next":"0"`, ""},
+		{"GET", "/v1/runs/${done}/events?limit=0", "", nil, 422, "limit", api.CodeInvalid},
+		{"GET", "/v1/runs/${done}/events", "", []string{"Accept", "text/event-stream"}, 200, "event: end", ""},
+		{"GET", "/v1/runs/${done}/events", "", []string{"Accept", "text/event-stream", "Last-Event-ID", "mine"}, 400, "mine", api.CodeMalformed},
+		{"GET", "/v1/runs/nosuch/events", "", nil, 404, "nosuch", api.CodeNotFound},
 		{"GET", "/v1/runs/nosuch/dead-letters", "", nil, 404, "nosuch", api.CodeNotFound},
+		{"GET", "/v1/runs/${withheld}/dead-letters?limit=1", "", nil, 200, `"key":{"id":"1041"}`, ""},
 		{"GET", "/v1/runs/${withheld}/why", "", nil, 200, "petals expected", ""},
 		{"GET", "/v1/runs/${active}/why", "", nil, 200, "batch-runner cancel " + runs["active"], ""},
 		{"GET", "/v1/runs/nosuch/why", "", nil, 404, "nosuch", api.CodeNotFound},
@@ -130,6 +162,8 @@ func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 
 		{"POST", "/v1/runs/${done}/retry", "", nil, 409, "nothing to retry", api.CodeConflict},
 		{"POST", "/v1/runs/nosuch/retry", "", nil, 404, "nosuch", api.CodeNotFound},
+		{"POST", "/v1/runs/${withheld}/retry", "{", nil, 400, "", api.CodeMalformed},
+		{"POST", "/v1/runs/${withheld}/retry", `{"dead_leters":true}`, nil, 422, `"pointer":"/dead_leters"`, api.CodeInvalid},
 		{"POST", "/v1/runs/${done}/cancel", "", nil, 409, "ended", api.CodeConflict},
 		{"POST", "/v1/runs/nosuch/cancel", "", nil, 404, "nosuch", api.CodeNotFound},
 		{"POST", "/v1/runs/${done}/accept", `{"reason":"r"}`, nil, 409, "nothing to accept", api.CodeConflict},
@@ -192,11 +226,11 @@ func TestAWriteAndAReadOfAJobTellItsGeneration(t *testing.T) {
 	}
 }
 
-func TestABodyIsRefusedAboveFourMiB(t *testing.T) {
+func TestABodyIsRefusedAboveOneMiB(t *testing.T) {
 	b, c := newBench(t), newConformance(t)
 	w := b.ask("PUT", "/v1/jobs/iris", `{"owner":"`+strings.Repeat("x", maxBody)+`"}`)
 	c.check(t, "PUT", "/v1/jobs/iris", w)
-	if w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), "4 MiB") {
+	if w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), "1 MiB") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
@@ -226,7 +260,7 @@ func TestAFailureOfOursIsAProblemToo(t *testing.T) {
 func TestAPortAsksForTheToken(t *testing.T) {
 	b, c := newBench(t, func(o *Options) { o.Listen, o.Token = "127.0.0.1:0", "s3cret" }), newConformance(t)
 	for _, r := range b.server.routes() {
-		path := strings.NewReplacer("{name}", "iris", "{id}", "r1").Replace(r.path)
+		path := strings.NewReplacer("{name}", "iris", "{id}", "r1", "{number}", "1").Replace(r.path)
 		for _, given := range []string{"", "s3cret", "Bearer s3cre", "Bearer s3cret2", "Basic s3cret"} {
 			w := b.ask(r.method, path, "", "Authorization", given)
 			if r.open {

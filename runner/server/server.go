@@ -1,7 +1,9 @@
 // Package server is the runner's face to programs: the HTTP API v1, on a unix
 // socket or a loopback port, with health, metrics and the OpenAPI document.
 //
-//   - routes.go lists the routes; jobs.go, calendar.go and runs.go answer them;
+//   - routes.go lists the routes; jobs.go, calendar.go and runs.go answer them,
+//     pages.go what is read page by page;
+//   - events.go streams what happens to a run;
 //   - problem.go speaks RFC 9457, request.go reads bodies and headers;
 //   - why.go explains a run, doctor.go looks at the runner's surroundings;
 //   - listen.go binds the address, auth.go guards it.
@@ -59,8 +61,9 @@ type Server struct {
 	ready    atomic.Bool
 	failed   chan error
 	// base ends when the server stops; what is not asked by a request uses it.
-	base    context.Context
-	endBase context.CancelFunc
+	base      context.Context
+	endBase   context.CancelFunc
+	heartbeat time.Duration // of event streams
 
 	mu      sync.Mutex
 	serving sync.WaitGroup
@@ -73,7 +76,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Options: o, listener: listener, failed: make(chan error, 1)}
+	s := &Server{Options: o, listener: listener, failed: make(chan error, 1), heartbeat: heartbeat}
 	s.base, s.endBase = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)
 	s.http = &http.Server{

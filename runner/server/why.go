@@ -15,30 +15,24 @@ const (
 	exampleDeadLetters = 3
 )
 
-// errEnough ends a walk over rows before their end.
-var errEnough = errors.New("enough")
-
 // Explain says how a run came to its state and what to do about it.
 func Explain(s *store.Store, id string) (api.Why, error) {
 	run, err := findRun(s, id)
 	if err != nil {
 		return api.Why{}, err
 	}
-	why := api.Why{Run: run, Errors: []api.TopError{}, DeadLetters: []api.DeadLetter{}, Next: []string{}, Events: []api.Event{}}
+	why := api.Why{Run: run, Errors: []api.TopError{}, Notes: []string{}, DeadLetters: []api.DeadLetter{}, Next: []string{}, Events: []api.Event{}}
 	found, err := s.TopErrors(id, topErrors)
 	if err != nil {
 		return why, fmt.Errorf("read the errors of run %s: %w", id, err)
 	}
 	why.Errors = append(why.Errors, found...)
-	err = s.DeadLetters(id, func(letter api.DeadLetter) error {
-		why.DeadLetters = append(why.DeadLetters, letter)
-		if len(why.DeadLetters) == exampleDeadLetters {
-			return errEnough
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errEnough) {
+	letters, err := s.DeadLettersPage(id, store.Spot{}, exampleDeadLetters)
+	if err != nil {
 		return why, fmt.Errorf("read the dead letters of run %s: %w", id, err)
+	}
+	for _, letter := range letters {
+		why.DeadLetters = append(why.DeadLetters, letter.DeadLetter)
 	}
 	events, err := s.Events(id)
 	if err != nil {
@@ -51,7 +45,14 @@ func Explain(s *store.Store, id string) (api.Why, error) {
 			return why, err
 		}
 	}
-	why.Next = append(why.Next, next(run)...)
+	dead, err := s.DeadKinds(id, deadKinds)
+	if err != nil {
+		return why, fmt.Errorf("sum up the dead letters of run %s: %w", id, err)
+	}
+	if why.Notes, err = notes(s, why, dead); err != nil {
+		return why, err
+	}
+	why.Next = append(why.Next, next(run, dead)...)
 	return why, nil
 }
 
@@ -113,32 +114,81 @@ func lastActor(events []api.Event) string {
 	return events[len(events)-1].Actor
 }
 
-// next are the commands that make sense in a run's state.
-func next(run api.Run) []string {
-	retry, logs := "batch-runner retry "+run.ID, "batch-runner logs "+run.ID
+// next are the commands that make sense in a run's state: those that look come
+// before those that act.
+func next(run api.Run, dead []store.DeadKind) []string {
+	status, retry := "batch-runner status "+run.Job, "batch-runner retry "+run.ID
 	switch run.State {
 	case api.RunSucceeded:
 		return nil
 	case api.RunQueued, api.RunPlanning, api.RunProvisioning, api.RunRunning:
-		return []string{"batch-runner status " + run.Job, "batch-runner cancel " + run.ID}
+		return []string{status, "batch-runner cancel " + run.ID}
 	case api.RunCommitting:
-		return []string{"batch-runner status " + run.Job}
-	case api.RunIncomplete:
-		if run.Counts.Unfinished == 0 {
-			return nil // dead letters only: they fail the same way again
-		}
-		return []string{retry}
+		return []string{status}
 	case api.RunSkipped:
-		return []string{fmt.Sprintf("batch-runner rerun %s --occurrence %s", run.Job, run.Occurrence.UTC().Format(time.RFC3339))}
+		return []string{rerun(run)}
+	case api.RunCancelled:
+		return []string{retry}
 	}
-	commands := []string{retry}
+	commands := look(run)
+	switch {
+	case run.Reason == api.Reason(api.ClassInputChanged), // its plan is of an input that is gone
+		run.Reason == api.ReasonModelChanged: // and of a model that is gone
+		return append(commands, rerun(run))
+	case run.State == api.RunIncomplete && run.Counts.Unfinished > 0, run.State != api.RunIncomplete && !overThreshold(run):
+		commands = append(commands, retry)
+	}
+	if command := again(run, dead); run.Counts.DeadLettered > 0 && command != "" {
+		commands = append(commands, command)
+	}
+	if run.Counts.Carried > 0 {
+		commands = append(commands, "batch-runner run "+run.Job) // takes them without waiting
+	}
 	if (run.Withheld || run.State == api.RunStopped) && run.Counts.Staged > 0 {
 		commands = append(commands, "batch-runner accept "+run.ID+` --reason "…"`)
 	}
-	if run.Launches > 0 {
-		commands = append(commands, logs)
+	return commands
+}
+
+// look are the commands that tell more.
+func look(run api.Run) (commands []string) {
+	if run.Counts.DeadLettered > 0 {
+		commands = append(commands, "batch-runner dead-letters "+run.ID)
 	}
-	return append(commands, "batch-runner doctor "+run.Job)
+	if run.State != api.RunIncomplete && run.Launches > 0 {
+		commands = append(commands, "batch-runner logs "+run.ID)
+	}
+	if run.State == api.RunFailed && run.Reason != api.ReasonMaxFailed {
+		commands = append(commands, "batch-runner doctor "+run.Job)
+	}
+	return commands
+}
+
+// overThreshold tells that dead letters alone ended a run, which a retry
+// without them would not change.
+func overThreshold(run api.Run) bool {
+	return run.Reason == api.ReasonMaxFailed && run.Counts.DeadLettered > 0 && run.Counts.GivenUp == 0
+}
+
+// again is the command for dead letters. They fail the same way until the model,
+// the server or, where they could not be read, the input is another. None helps
+// where the file of carried ones has changed.
+func again(run api.Run, dead []store.DeadKind) string {
+	command := ""
+	for _, k := range dead {
+		switch k.Class {
+		case api.ClassInputChanged:
+		case api.ClassBadRecord:
+			command = rerun(run)
+		default:
+			return "batch-runner retry " + run.ID + " --dead-letters"
+		}
+	}
+	return command
+}
+
+func rerun(run api.Run) string {
+	return fmt.Sprintf("batch-runner rerun %s --occurrence %s", run.Job, run.Occurrence.UTC().Format(time.RFC3339))
 }
 
 // findRun is a run by id, or the error that a person sees.

@@ -13,18 +13,24 @@ import (
 
 func TestWhyNamesTheErrorsTheRecordsAndTheCommands(t *testing.T) {
 	b := newBench(t)
-	b.model.Inject(predicttest.Fault{Record: "41", Status: 400, Body: "petals expected"})
-	b.declare(b.job("iris", 1, 150))
+	b.model.Inject(predicttest.Fault{Record: "41", Status: 400, Body: "petals expected", Purpose: predicttest.AnyPurpose})
+	job := b.job("iris", 1, 150)
+	job.MaxFailed = "0"
+	b.declare(job)
 	run := b.until(b.trigger("iris"), ended)
 	var why api.Why
 	b.get("/v1/runs/"+run.ID+"/why", &why)
-	if why.Cause == "" || len(why.Errors) != 1 {
+	if why.Cause == "" || len(why.DeadLetters) != 1 {
 		t.Fatalf("why is %+v", why)
 	}
-	if e := why.Errors[0]; e.Class != api.ClassData || e.Status != 400 || !strings.Contains(e.Error, "petals expected") || e.Records != 20 || e.Example == "" {
-		t.Errorf("the error is %+v", e)
+	if d := why.DeadLetters[0]; d.Class != api.ClassData || d.Status != 400 || !strings.Contains(d.Error, "petals expected") || d.Key["id"] != "41" {
+		t.Errorf("the dead letter is %+v", d)
 	}
-	want := []string{"batch-runner retry " + run.ID, "batch-runner accept " + run.ID + ` --reason "…"`, "batch-runner doctor iris"}
+	if len(why.Notes) != 1 || !strings.HasPrefix(why.Notes[0], "to find the records that fail, ") {
+		t.Errorf("the notes are %q", why.Notes)
+	}
+	retry := "batch-runner retry " + run.ID
+	want := []string{"batch-runner dead-letters " + run.ID, retry + " --dead-letters", "batch-runner accept " + run.ID + ` --reason "…"`}
 	if !slices.Equal(why.Next, want) {
 		t.Errorf("next is %q, want %q", why.Next, want)
 	}
@@ -46,8 +52,8 @@ func TestWhyShowsAtMostThreeDeadLetters(t *testing.T) {
 	if len(why.DeadLetters) != 3 || why.DeadLetters[0].Source.Line != 2 || why.Run.Counts.DeadLettered != 4 {
 		t.Fatalf("run %+v has the dead letters %+v", why.Run, why.DeadLetters)
 	}
-	if len(why.Next) != 0 {
-		t.Errorf("a run that left nothing to retry has the commands %q", why.Next)
+	if len(why.Next) != 2 || why.Next[0] != "batch-runner dead-letters "+run.ID || !strings.HasPrefix(why.Next[1], "batch-runner rerun iris --occurrence ") {
+		t.Errorf("a run with records that can't be read has the commands %q", why.Next)
 	}
 	var all deadLetterList
 	b.get("/v1/runs/"+run.ID+"/dead-letters", &all)
@@ -71,14 +77,24 @@ func TestTheNextCommandsFitTheState(t *testing.T) {
 		"running":    {run(func(r *api.Run) { r.State = api.RunRunning }), "status cancel"},
 		"committing": {run(func(r *api.Run) { r.State = api.RunCommitting }), "status"},
 		"incomplete": {run(func(r *api.Run) { r.State = api.RunIncomplete; r.Counts.Unfinished = 1 }), "retry"},
-		"only dead":  {run(func(r *api.Run) { r.State = api.RunIncomplete; r.Counts.DeadLettered = 1 }), ""},
-		"failed":     {run(func(r *api.Run) { r.State = api.RunFailed; r.Launches = 1 }), "retry logs doctor"},
-		"withheld":   {run(func(r *api.Run) { r.State = api.RunFailed; r.Withheld = true; r.Counts.Staged = 1 }), "retry accept doctor"},
-		"skipped":    {run(func(r *api.Run) { r.State = api.RunSkipped }), "rerun"},
-		"cancelled":  {run(func(r *api.Run) { r.State = api.RunCancelled }), "retry doctor"},
+		"only dead":  {run(func(r *api.Run) { r.State = api.RunIncomplete; r.Counts.DeadLettered = 1 }), "dead-letters retry"},
+		"carried":    {run(func(r *api.Run) { r.State = api.RunIncomplete; r.Counts.Carried = 1 }), "run"},
+		"poisoned": {run(func(r *api.Run) {
+			r.State, r.Reason, r.Withheld = api.RunFailed, api.ReasonMaxFailed, true
+			r.Counts.Staged, r.Counts.DeadLettered = 1, 1
+		}), "dead-letters retry accept"},
+		"input changed": {run(func(r *api.Run) { r.State, r.Reason = api.RunFailed, api.Reason(api.ClassInputChanged) }), "doctor rerun"},
+		"model changed": {run(func(r *api.Run) { r.State, r.Reason = api.RunFailed, api.ReasonModelChanged }), "doctor rerun"},
+		"failed":        {run(func(r *api.Run) { r.State = api.RunFailed; r.Launches = 1 }), "logs doctor retry"},
+		"withheld": {run(func(r *api.Run) {
+			r.State, r.Reason, r.Withheld = api.RunFailed, api.ReasonMaxFailed, true
+			r.Counts.Staged = 1
+		}), "retry accept"},
+		"skipped":   {run(func(r *api.Run) { r.State = api.RunSkipped }), "rerun"},
+		"cancelled": {run(func(r *api.Run) { r.State = api.RunCancelled }), "retry"},
 	} {
 		var words []string
-		for _, command := range next(c.run) {
+		for _, command := range next(c.run, []store.DeadKind{{Class: api.ClassData}}) {
 			words = append(words, strings.Fields(command)[1])
 		}
 		if got := strings.Join(words, " "); got != c.want {

@@ -14,6 +14,7 @@ import (
 // setupRetry goes on with a run that ended unfinished.
 func setupRetry(a *app, flags *pflag.FlagSet) action {
 	c, agreed := a.connectionFlags(flags), yesFlag(flags)
+	deadLetters := flags.Bool("dead-letters", false, "send its dead letters again, too")
 	wait := flags.Bool("wait", false, "wait for the run's end; the exit code tells it")
 	asJSON := flags.Bool("json", false, "print the run as JSON")
 	return c.asking(func(ctx context.Context, c *client.Client, args []string) (exit, error) {
@@ -21,17 +22,35 @@ func setupRetry(a *app, flags *pflag.FlagSet) action {
 		if err != nil {
 			return 0, err
 		}
-		zone, left := zoneOfRun(ctx, c, run), run.Counts.Unfinished-run.Counts.Staged
-		err = a.agree(*agreed, "retry run %s of %s for %s: %s without a prediction are tried again over the same plan, with the job's current server; %s staged or committed stay",
-			run.ID, run.Job, at(run.Occurrence, zone), api.Counted(left, "record"), api.Thousands(run.Counts.Staged+run.Counts.Committed))
+		zone := zoneOfRun(ctx, c, run)
+		if run.State != api.RunSucceeded { // else the runner refuses: nothing to agree to
+			err = a.agree(*agreed, "retry run %s of %s for %s: %s over the same plan, with the job's current server; %s staged or committed stay",
+				run.ID, run.Job, at(run.Occurrence, zone), triedAgain(run, *deadLetters), api.Thousands(run.Counts.Staged+run.Counts.Committed))
+		}
 		if err != nil {
 			return 0, err
 		}
-		if run, err = c.Retry(ctx, run.ID); err != nil {
+		since, err := known(ctx, c, run.ID)
+		if err != nil {
 			return 0, err
 		}
-		return a.started(ctx, c, run, zone, *wait, *asJSON)
+		if run, err = c.Retry(ctx, run.ID, api.RetryRun{DeadLetters: *deadLetters}); err != nil {
+			return 0, err
+		}
+		return a.started(ctx, c, run, since, zone, *wait, *asJSON)
 	})
+}
+
+// triedAgain says which records a retry sends.
+func triedAgain(run api.Run, deadLetters bool) string {
+	unpredicted, dead := run.Counts.Unfinished-run.Counts.Staged+run.Counts.Carried, api.Counted(run.Counts.DeadLettered, "dead letter")
+	switch {
+	case !deadLetters, run.Counts.DeadLettered == 0:
+		return api.Counted(unpredicted, "record") + " without a prediction are tried again"
+	case unpredicted == 0:
+		return dead + " are tried again"
+	}
+	return api.Counted(unpredicted, "record") + " without a prediction and " + dead + " are tried again"
 }
 
 // setupAccept publishes a withheld run.
@@ -48,8 +67,10 @@ func setupAccept(a *app, flags *pflag.FlagSet) action {
 			return 0, err
 		}
 		zone, kept := zoneOfRun(ctx, c, run), run.Counts.Staged+run.Counts.Committed
-		err = a.agree(*agreed, "accept run %s of %s for %s: %s of %s are published, marked as incomplete (accepted)",
-			run.ID, run.Job, at(run.Occurrence, zone), api.Thousands(kept), api.Counted(run.Counts.Planned, "planned record"))
+		if run.Withheld || run.State == api.RunStopped { // else the runner refuses: nothing to agree to
+			err = a.agree(*agreed, "accept run %s of %s for %s: %s of %s are published, marked as incomplete (accepted)",
+				run.ID, run.Job, at(run.Occurrence, zone), api.Thousands(kept), api.Counted(run.Counts.Planned, "planned record"))
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -73,8 +94,8 @@ func setupCancel(a *app, flags *pflag.FlagSet) action {
 		if err != nil {
 			return 0, err
 		}
-		err = a.agree(*agreed, "cancel run %s of %s for %s, which is %s: nothing of it is published, %s staged are thrown away",
-			run.ID, run.Job, at(run.Occurrence, zoneOfRun(ctx, c, run)), run.State, api.Counted(run.Counts.Staged, "record"))
+		err = a.agree(*agreed, "cancel run %s of %s for %s, which is %s: %s, %s staged are thrown away",
+			run.ID, run.Job, at(run.Occurrence, zoneOfRun(ctx, c, run)), run.State, shown(run), api.Counted(run.Counts.Staged, "record"))
 		if err != nil {
 			return 0, err
 		}
@@ -87,6 +108,15 @@ func setupCancel(a *app, flags *pflag.FlagSet) action {
 		a.out().line("run %s is %s; batch-runner retry %s would start it again over the same plan", run.ID, run.State, run.ID)
 		return exitDone, nil
 	})
+}
+
+// shown says what readers see of a run that is cancelled: something already
+// where it is published progressively, or goes on after a retry.
+func shown(run api.Run) string {
+	if run.Counts.Committed == 0 {
+		return "nothing of it is published"
+	}
+	return api.Counted(run.Counts.Committed, "record") + " that readers see already stay"
 }
 
 func yesFlag(flags *pflag.FlagSet) *bool {

@@ -94,11 +94,11 @@ func (b *backfill) begun(ctx context.Context, c *client.Client, made api.Backfil
 	if err != nil {
 		return 0, err
 	}
-	runs, err := c.Runs(ctx, made.Job, mostRuns)
+	runs, err := c.Runs(ctx, client.RunFilter{Job: made.Job}, client.Paging{Limit: mostRuns})
 	if err != nil {
 		return 0, err
 	}
-	code := backfillOutcome(ended, runs)
+	code := backfillOutcome(ended, runs.Items)
 	if b.asJSON {
 		return code, b.a.out().json(ended)
 	}
@@ -200,4 +200,41 @@ func backfillProgress(b api.Backfill) string {
 		}
 	}
 	return text
+}
+
+// A backfill is looked at after firstPoll, then less and less often up to every
+// lastPoll: small ones end soon, long ones are no hurry.
+const firstPoll, lastPoll = 20 * time.Millisecond, time.Second
+
+// patience is how long a runner may be away while a backfill is waited for: it may
+// be restarted, and goes on with it.
+const patience = time.Minute
+
+// await looks again and again until what is waited for has ended. It bears
+// with a runner that is away for a while.
+func await(ctx context.Context, what, see string, ended bool, look func() (ended bool, err error)) error {
+	wait, answered := firstPoll, time.Now()
+	for timer := time.NewTimer(wait); !ended; timer.Reset(wait) {
+		select {
+		case <-ctx.Done():
+			return waitingEnded(ctx, what, see)
+		case <-timer.C:
+			wait = min(wait*3/2, lastPoll)
+		}
+		now, err := look()
+		switch {
+		case err == nil:
+			ended, answered = now, time.Now()
+		case ctx.Err() != nil:
+			return waitingEnded(ctx, what, see)
+		case !isAway(err) || time.Since(answered) > patience:
+			return fmt.Errorf("wait for %s: %w", what, err)
+		}
+	}
+	return nil
+}
+
+// isAway tells whether an error may come from a runner that is restarted.
+func isAway(err error) bool {
+	return client.IsUnreachable(err) || api.CodeOf(err) == api.CodeUnavailable
 }

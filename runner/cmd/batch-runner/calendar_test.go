@@ -39,8 +39,8 @@ func TestRerunAndBackfill(t *testing.T) {
 	span := []string{"backfill", "sweet", "--from", "2026-11-17", "--to", "2026-11-20"}
 	dry := b.expect(exitDone, append(span, "--dry-run")...)
 	b.golden("backfill-dry-run", dry.out)
-	if runs, err := c.Runs(t.Context(), "sweet", 10); err != nil || len(runs) != 1 {
-		t.Fatalf("a dry run left %d runs, %v", len(runs), err)
+	if runs, err := c.Runs(t.Context(), client.RunFilter{Job: "sweet"}, client.Paging{Limit: 10}); err != nil || len(runs.Items) != 1 {
+		t.Fatalf("a dry run left %d runs, %v", len(runs.Items), err)
 	}
 	done := b.expect(exitDone, append(span, "--wait", "--yes")...)
 	contains(t, done.err, strings.TrimSpace(dry.out)) // what is agreed to is what a dry run tells
@@ -192,8 +192,8 @@ func TestWordsToAJobAskFirst(t *testing.T) {
 	}
 	status, err := c.Status(t.Context(), "sweet")
 	must(t, err)
-	if runs, _ := c.Runs(t.Context(), "sweet", 1); len(runs) > 0 || status.Held != nil || !status.Cursor.Equal(now) {
-		t.Errorf("after four times no: %+v, runs %v", status, runs)
+	if runs, _ := c.Runs(t.Context(), client.RunFilter{Job: "sweet"}, client.Paging{Limit: 1}); len(runs.Items) > 0 || status.Held != nil || !status.Cursor.Equal(now) {
+		t.Errorf("after four times no: %+v, runs %v", status, runs.Items)
 	}
 }
 

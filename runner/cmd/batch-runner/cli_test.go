@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -16,12 +17,12 @@ import (
 func (b *bench) scene() *client.Client {
 	b.t.Helper()
 	c := b.withRunner()
-	b.model.Inject(predicttest.Fault{Record: "1041", Status: 400, Body: "petals expected"})
-	b.model.Inject(predicttest.Fault{Record: "2041", Status: 400, Body: "petals expected"})
+	b.model.Inject(predicttest.Fault{Record: "1041", Status: 400, Body: "petals expected", Purpose: predicttest.AnyPurpose})
+	b.model.Inject(predicttest.Fault{Record: "2041", Status: 400, Body: "petals expected", Purpose: predicttest.AnyPurpose})
 	b.model.Inject(predicttest.Fault{Record: "3001", Hang: true})
-	lax := b.job("lax", 2001, 2150)
-	lax.MaxFailed = "50%"
-	b.declare(c, b.job("sweet", 1, 150), b.job("sour", 1001, 1150), lax, b.job("slow", 3001, 3010))
+	sour, lax := b.job("sour", 1001, 1150), b.job("lax", 2001, 2150)
+	sour.MaxFailed, lax.MaxFailed = "0", "50%"
+	b.declare(c, b.job("sweet", 1, 150), sour, lax, b.job("slow", 3001, 3010))
 	return c
 }
 
@@ -37,6 +38,9 @@ func TestExitCodes(t *testing.T) {
 	b.expect(exitDone, "status", "sweet", "--fail-on", "unhealthy")
 	b.expect(exitFailed, "status", "sour", "--fail-on", "unhealthy")
 	b.expect(exitDone, "runs", "sweet")
+	b.expect(exitDone, "runs")
+	b.expect(exitDone, "history", "sweet")
+	b.expect(exitDone, "cost")
 	b.expect(exitDone, "doctor", "sweet")
 	b.expect(exitDone, "version")
 
@@ -46,6 +50,7 @@ func TestExitCodes(t *testing.T) {
 	b.expect(exitFailed, "retry", sour, "--yes", "--wait")
 	b.expect(exitDone, "accept", sour, "--reason", "good enough", "--yes")
 	b.expect(exitConflict, "retry", b.lastRun(c, "sweet"), "--yes")
+	b.expect(exitDone, "dead-letters", b.lastRun(c, "sweet"))
 
 	b.expect(exitDone, "run", "slow")
 	b.expect(exitConflict, "run", "slow", "--if-idle")
@@ -55,14 +60,34 @@ func TestExitCodes(t *testing.T) {
 
 	b.expect(exitError, "why", "nosuch")
 	b.expect(exitError, "status", "nosuch")
+	b.expect(exitError, "dead-letters", "nosuch")
+	b.expect(exitError, "dead-letters", "nosuch", "--json")
+	b.expect(exitError, "history", "nosuch")
+	b.expect(exitError, "cost", "nosuch")
+	b.expect(exitError, "runs", "--state", "sad")
 	b.expect(exitError, "status", "--token-file", "/nowhere/token")
 
 	b.expect(exitUnreachable, "status", "--endpoint", "unix://"+filepath.Join(b.dir, "nobody.sock"))
 	for _, line := range []string{
 		"", "nosuch", "status --nosuch", "status a b", "why", "run sweet --occurrence tomorrow", "status --fail-on sadness",
-		"status --endpoint nosuch", "runs sweet --limit 0", "predict", "serve --log-level loud", "serve --log-format xml", "accept " + sour + " --yes",
+		"status --endpoint nosuch", "runs sweet --limit 0", "runs --since someday", "runs sweet --until 2026-11-21T03:00", "dead-letters",
+		"dead-letters " + sour + " --limit -1", "history", "history sweet --limit 0", "cost --month november", "predict", "serve --log-level loud", "serve --log-format xml", "accept " + sour + " --yes",
 	} {
 		b.expect(exitUsage, strings.Fields(line)...)
+	}
+}
+
+func TestASignalEndsTheWaitingAndNotTheRun(t *testing.T) {
+	b := newBench(t)
+	c := b.withRunner()
+	b.model.Inject(predicttest.Fault{Record: "3001", Do: func() { b.stop <- syscall.SIGINT }, Hang: true})
+	b.declare(c, b.job("slow", 3001, 3010))
+	s := b.expect(exitError, "run", "slow", "--wait")
+	run, err := c.Run(t.Context(), b.lastRun(c, "slow"))
+	must(t, err)
+	contains(t, s.err, "stopped by interrupt; run "+run.ID+" goes on: batch-runner why "+run.ID)
+	if run.State != api.RunRunning {
+		t.Errorf("the run is %s", run.State)
 	}
 }
 
@@ -85,7 +110,11 @@ func TestWhatPeopleRead(t *testing.T) {
 	b.golden("status", b.expect(exitDone, "status").out)
 	b.golden("status-one", b.expect(exitDone, "status", "sour").out)
 	b.golden("runs", b.expect(exitDone, "runs", "sour").out)
+	b.golden("runs-all", b.expect(exitDone, "runs", "--state", "failed,incomplete").out)
 	b.golden("why", b.expect(exitDone, "why", b.lastRun(c, "sour")).out)
+	b.golden("dead-letters", b.expect(exitDone, "dead-letters", b.lastRun(c, "lax")).out)
+	b.golden("history", b.expect(exitDone, "history", "sweet").out)
+	b.golden("cost-none", b.expect(exitDone, "cost", "sweet").out)
 	b.golden("help", b.expect(exitDone, "--help").out)
 }
 
@@ -114,7 +143,7 @@ func TestTablesAreJSONToo(t *testing.T) {
 		t.Errorf("run is %+v", run)
 	}
 	for _, args := range [][]string{
-		{"status", "--json"}, {"status", "sour", "--json"}, {"runs", "sour", "--json"}, {"why", run.ID, "--json"}, {"doctor", "--json"},
+		{"status", "--json"}, {"status", "sour", "--json"}, {"runs", "sour", "--json"}, {"why", run.ID, "--json"}, {"doctor", "--json"}, {"history", "sour", "--json"}, {"cost", "--json"}, {"dead-letters", run.ID, "--json"},
 		{"retry", run.ID, "--yes", "--json"}, {"run", "sweet", "--json"},
 	} {
 		var any map[string]json.RawMessage
@@ -123,9 +152,58 @@ func TestTablesAreJSONToo(t *testing.T) {
 			t.Errorf("%v prints an empty object", args)
 		}
 	}
-	if runs, err := c.Runs(t.Context(), "sour", 10); err != nil || len(runs) != 1 {
-		t.Errorf("%d runs, %v", len(runs), err)
+	if runs, err := c.Runs(t.Context(), client.RunFilter{Job: "sour"}, client.Paging{Limit: 10}); err != nil || len(runs.Items) != 1 {
+		t.Errorf("%d runs, %v", len(runs.Items), err)
 	}
+}
+
+func TestRunsAreFoundByWhatTheyAre(t *testing.T) {
+	b := newBench(t)
+	b.scene()
+	for _, night := range []string{"2026-11-18", "2026-11-19", "2026-11-20"} {
+		b.expect(exitDone, "rerun", "sweet", "--occurrence", night, "--wait", "--yes")
+	}
+	b.expect(exitFailed, "run", "sour", "--wait")
+	for line, want := range map[string]int{
+		"runs": 4, "runs --limit 2": 2, "runs sweet": 3, "runs --state failed": 1, "runs --state failed,succeeded": 4, "runs sweet --state failed": 0,
+		"runs --origin manual": 4, "runs --origin schedule": 0,
+		"runs sweet --since 2026-11-19": 2, "runs sweet --until 2026-11-19": 2, "runs sweet --since 2026-11-19 --until 2026-11-19": 1,
+		"runs sweet --since 2026-11-19T01:30:01Z": 1,
+	} {
+		var found struct{ Runs []api.Run }
+		decode(t, b.expect(exitDone, append(strings.Fields(line), "--json")...).out, &found)
+		if len(found.Runs) != want {
+			t.Errorf("%s finds %d runs, want %d", line, len(found.Runs), want)
+		}
+	}
+	contains(t, b.expect(exitDone, "runs", "sweet", "--state", "failed").out, "no runs are like that")
+}
+
+func TestDeadLettersAreALineOfJSONEachAndCanBeSentAgain(t *testing.T) {
+	b := newBench(t)
+	c := b.withRunner()
+	heal := b.model.Inject(predicttest.Fault{Record: "7", Status: 400, Body: "petals expected", Purpose: predicttest.AnyPurpose})
+	b.model.Inject(predicttest.Fault{Record: "30", Status: 400, Body: "petals expected", Purpose: predicttest.AnyPurpose})
+	job := b.job("lax", 1, 40)
+	job.MaxFailed = "50%"
+	b.declare(c, job)
+	b.expect(exitIncomplete, "run", "lax", "--wait")
+	run := b.lastRun(c, "lax")
+	lines := strings.Split(strings.TrimSpace(b.expect(exitDone, "dead-letters", run, "--json").out), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("got %q", lines)
+	}
+	var letter api.DeadLetter
+	decode(t, lines[1], &letter)
+	if letter.Key["id"] != "30" || letter.Input == "" || letter.Class != api.ClassData {
+		t.Errorf("the second one is %+v", letter)
+	}
+	contains(t, b.expect(exitDone, "dead-letters", run, "--limit", "1").out, "id=7", "and 1 more")
+
+	heal()
+	again := b.expect(exitIncomplete, "retry", run, "--dead-letters", "--yes", "--wait")
+	contains(t, again.err, "2 dead letters are tried again")
+	contains(t, again.out, "39 of 40 records committed", "1 dead-lettered")
 }
 
 func decode(t *testing.T, text string, into any) {

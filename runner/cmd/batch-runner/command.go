@@ -44,6 +44,8 @@ type command struct {
 	name    string
 	args    string // as the usage shows them
 	summary string
+	group   string // of the overview
+	brief   string // the summary there
 	// arity is how many arguments it takes at least and at most.
 	least, most int
 	// setup declares the flags and gives what carries the command out.

@@ -43,6 +43,9 @@ func resolve(job api.Job, folder string) api.Job {
 		if server.WorkingDir != "" {
 			server.WorkingDir = join(folder, server.WorkingDir)
 		}
+		for i, path := range server.ModelFiles {
+			server.ModelFiles[i] = join(escapeGlob(folder), path)
+		}
 		// Without a slash it is looked up on the PATH.
 		if len(server.Command) > 0 && strings.Contains(server.Command[0], "/") {
 			server.Command[0] = join(escapeBraces(folder), server.Command[0])

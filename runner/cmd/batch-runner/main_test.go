@@ -24,7 +24,16 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asProgram makes the test binary be batch-runner, where a test wants a process
+// of its own.
+const asProgram = "BATCH_RUNNER_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // bench is a place for the command line: a folder, a prediction server with
 // fault switches and, where a test wants one, a runner in this process.
@@ -153,9 +162,9 @@ func (b *bench) write(job any) string {
 // lastRun is the id of a job's newest run.
 func (b *bench) lastRun(c *client.Client, job string) string {
 	b.t.Helper()
-	runs, err := c.Runs(b.t.Context(), job, 1)
+	runs, err := c.Runs(b.t.Context(), client.RunFilter{Job: job}, client.Paging{Limit: 1})
 	must(b.t, err)
-	return runs[0].ID
+	return runs.Items[0].ID
 }
 
 var (

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +29,7 @@ func (p *printer) end(why api.Why, zone *time.Location) {
 	}
 	if why.Run.State != api.RunSucceeded {
 		p.line("cause: %s", why.Cause)
+		p.notes(why)
 		p.errors(why)
 	}
 }
@@ -44,8 +47,26 @@ func (p *printer) errors(why api.Why) {
 		p.line("dead letters, for example:")
 	}
 	for _, d := range why.DeadLetters {
-		p.line("  %s:%d %s: %s", d.Source.File, d.Source.Line, d.Class, d.Error)
+		p.line("  %s%s %s: %s", place(d), prefixed(" ", keyed(d.Key)), d.Class, failure(d))
+		if d.Input != "" {
+			p.line("    input: %s", short(d.Input))
+		}
 	}
+}
+
+// place is where a dead letter's record stands.
+func place(d api.DeadLetter) string { return fmt.Sprintf("%s:%d", d.Source.File, d.Source.Line) }
+
+// failure is a dead letter's error without the place that it may begin with.
+func failure(d api.DeadLetter) string { return strings.TrimPrefix(d.Error, place(d)+": ") }
+
+// keyed is a record's key as people write it: "id=7, day=mon".
+func keyed(key map[string]string) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(key)) {
+		parts = append(parts, name+"="+key[name])
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (p *printer) next(commands []string) {
@@ -88,7 +109,7 @@ func accounting(run api.Run) string {
 	for _, part := range []struct {
 		n    int64
 		what string
-	}{{c.DeadLettered, "dead-lettered"}, {c.Staged, "staged"}, {c.GivenUp, "given up"}, {c.Unfinished - c.Staged - c.GivenUp, "not predicted"}} {
+	}{{c.Carried, "carried"}, {c.DeadLettered, "dead-lettered"}, {c.Gone, "gone"}, {c.Staged, "staged"}, {c.GivenUp, "given up"}, {c.Unfinished - c.Staged - c.GivenUp, "not predicted"}} {
 		if part.n > 0 {
 			fmt.Fprintf(&b, ", %s %s", api.Thousands(part.n), part.what)
 		}

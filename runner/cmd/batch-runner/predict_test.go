@@ -20,13 +20,13 @@ func TestPredictTellsItsEndByExitCodeAndText(t *testing.T) {
 		want string
 	}{
 		"succeeded":  {"0", false, exitDone, "succeeded, 150 of 150 records committed in 8 mini-batches"},
-		"incomplete": {"50%", true, exitIncomplete, "incomplete, 130 of 150 records committed in 8 mini-batches, 20 given up"},
+		"incomplete": {"50%", true, exitIncomplete, "incomplete, 149 of 150 records committed in 8 mini-batches, 1 dead-lettered"},
 		"failed":     {"0", true, exitFailed, "petals expected"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			if c.bad {
-				b.model.Inject(predicttest.Fault{Record: "41", Status: 400, Body: "petals expected"})
+				b.model.Inject(predicttest.Fault{Record: "41", Status: 400, Body: "petals expected", Purpose: predicttest.AnyPurpose})
 			}
 			job := b.job("iris", 1, 150)
 			job.MaxFailed = c.max
@@ -59,13 +59,13 @@ func TestPathsOfAJobFileCountFromItsFolder(t *testing.T) {
 func TestOnlyRelativePathsAreResolved(t *testing.T) {
 	job := api.Job{
 		Input: api.Input{Files: &api.InputFiles{URI: "/abs/in.csv"}}, Output: api.Output{Files: &api.OutputFiles{URI: "file:///abs/out"}},
-		Predict: api.Predict{Server: &api.Server{Command: []string{"bin/serve", "arg/x"}, WorkingDir: "models"}},
+		Predict: api.Predict{Server: &api.Server{Command: []string{"bin/serve", "arg/x"}, WorkingDir: "models", ModelFiles: []string{"models/*.bin", "/abs/x"}}},
 	}
 	got := resolve(job, "/job")
 	if got.Input.Files.URI != "/abs/in.csv" || got.Output.Files.URI != "file:///abs/out" {
 		t.Errorf("absolute uris became %s and %s", got.Input.Files.URI, got.Output.Files.URI)
 	}
-	if s := got.Predict.Server; s.Command[0] != "/job/bin/serve" || s.Command[1] != "arg/x" || s.WorkingDir != "/job/models" {
+	if s := got.Predict.Server; s.Command[0] != "/job/bin/serve" || s.Command[1] != "arg/x" || s.WorkingDir != "/job/models" || s.ModelFiles[0] != "/job/models/*.bin" || s.ModelFiles[1] != "/abs/x" {
 		t.Errorf("the server became %+v", s)
 	}
 	job.Predict.Server.Command = []string{"python3"}

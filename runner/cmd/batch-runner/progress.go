@@ -63,6 +63,25 @@ func (p *progress) show(run api.Run) {
 	p.out.line("  %s", stage(run))
 }
 
+// telling are the kinds of events that are told beside the figures: what
+// slows a run down or may end it.
+var telling = map[string]bool{
+	"server_lost": true, "not_ready": true, "breaker": true, "model_changed": true, "superseded": true,
+	"storage": true, "warning": true, "carried": true, "idle": true,
+}
+
+// event tells an entry of the run's history that people should see.
+func (p *progress) event(e api.Event) {
+	resumed := e.From != "" && e.To == string(api.RunQueued) // after a restart of the runner
+	if !telling[e.Kind] && !resumed {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	p.out.line("  %s %s%s", e.At.In(p.zone).Format(time.TimeOnly), strings.ReplaceAll(happened(e), "_", " "), prefixed(": ", e.Detail))
+}
+
 // backfill shows how far a backfill is: plainly, a line for each tenth.
 func (p *progress) backfill(b api.Backfill) {
 	p.mu.Lock()
@@ -126,7 +145,7 @@ func stage(run api.Run) string {
 		for _, part := range []struct {
 			n    int64
 			what string
-		}{{run.Counts.DeadLettered, "dead-lettered"}, {run.Counts.GivenUp, "given up"}} {
+		}{{run.Counts.Carried, "carried"}, {run.Counts.DeadLettered, "dead-lettered"}, {run.Counts.GivenUp, "given up"}} {
 			if part.n > 0 {
 				text += fmt.Sprintf(", %s %s", api.Thousands(part.n), part.what)
 			}
@@ -141,7 +160,7 @@ func stage(run api.Run) string {
 
 // predicted is the number of records that are done with.
 func predicted(run api.Run) int64 {
-	return run.Counts.Staged + run.Counts.Committed + run.Counts.DeadLettered
+	return run.Counts.Staged + run.Counts.Committed + run.Counts.DeadLettered + run.Counts.Gone
 }
 
 func percent(run api.Run) int64 {

@@ -77,3 +77,25 @@ func TestALineIsCutWhereTheTerminalEnds(t *testing.T) {
 		t.Errorf("%q has %d characters", got, len(got))
 	}
 }
+
+func TestWhatSlowsARunDownIsToldBesideItsFigures(t *testing.T) {
+	var out locked
+	p := (&app{stderr: &out, draws: true, width: 140}).newProgress(time.UTC)
+	p.show(story()[6])
+	at := time.Date(2026, 11, 21, 3, 4, 5, 0, time.UTC)
+	p.event(api.Event{At: at, Kind: "ready", Detail: "http://127.0.0.1:1"})
+	p.event(api.Event{At: at, Kind: "server_lost", Detail: "it exited with code 9"})
+	p.event(api.Event{At: at, Kind: "state", From: "running", To: "queued", Detail: "taken up again after a restart"})
+	p.event(api.Event{At: at, Kind: "state", From: "queued", To: "planning"})
+	_, told, _ := strings.Cut(out.String(), "mini-batches")
+	if want := "\r\x1b[K  03:04:05 server lost: it exited with code 9\n  03:04:05 running → queued: taken up again after a restart\n"; told != want {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+func TestCostsAreAddedUpCurrencyByCurrency(t *testing.T) {
+	costs := []api.Cost{{Cost: "1.20 EUR"}, {Cost: "0.0375"}, {}, {Cost: "0.80 EUR"}, {Cost: "2.5 USD"}}
+	if got := summed(costs); got != "0.0375 + 2.00 EUR + 2.50 USD" {
+		t.Errorf("got %q", got)
+	}
+}

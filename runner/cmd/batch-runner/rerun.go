@@ -35,6 +35,6 @@ func setupRerun(a *app, flags *pflag.FlagSet) action {
 		if err != nil {
 			return 0, err
 		}
-		return a.started(ctx, c, run, zoneOf(job.Spec), *wait, *asJSON)
+		return a.started(ctx, c, run, 0, zoneOf(job.Spec), *wait, *asJSON)
 	})
 }

@@ -23,6 +23,7 @@ func setupServe(a *app, flags *pflag.FlagSet) action {
 	flags.StringVar(&o.SecretsDir, "secrets-dir", "", "folder whose files are jobs' secrets")
 	flags.DurationVar(&o.DrainTimeout, "drain-timeout", runner.DefaultDrainTimeout, "how long what is in flight may take to finish")
 	flags.IntVar(&o.MaxConcurrentRuns, "max-concurrent-runs", runner.DefaultMaxConcurrentRuns, "runs under way at a time")
+	flags.DurationVar(&o.KeepHistory, "keep-history", runner.DefaultKeepHistory, "how long the details of ended runs are kept")
 	flags.StringVar(&o.ConfigHash, "config-hash", "", "told at /v1/info, so that an installer knows its settings")
 	format := flags.String("log-format", "text", "text or json")
 	level := flags.String("log-level", "info", "debug, info, warn or error")

@@ -136,8 +136,19 @@ func (p *printer) status(s api.JobStatus, zone *time.Location) {
 			rows = append(rows, []string{shown.name, headline(*shown.run, zone)})
 		}
 	}
-	if s.LastRun != nil && s.LastRun.Output != "" {
-		rows = append(rows, []string{"output", s.LastRun.Output})
+	if run := s.LastRun; run != nil {
+		if run.MiniBatches.Total > 0 {
+			rows = append(rows, []string{"records", balance(run.Counts)})
+		}
+		if run.ServerSeconds > 0 {
+			rows = append(rows, []string{"cost", lasted(run.ServerSeconds) + " of prediction servers" + prefixed(", ", run.Cost)})
+		}
+		if run.Output != "" {
+			rows = append(rows, []string{"output", run.Output})
+		}
+	}
+	if s.Owed > 0 {
+		rows = append(rows, []string{"owed", fmt.Sprintf("%s that earlier runs could not finish: the next run takes them first", api.Counted(s.Owed, "record"))})
 	}
 	if d := s.LastDecision; d != nil {
 		rows = append(rows, []string{"last decision", decision(*d, zone)})
@@ -154,6 +165,16 @@ func (p *printer) status(s api.JobStatus, zone *time.Location) {
 		rows = append(rows, []string{"backfill", fmt.Sprintf("%s, %s to %s: %s", b.ID, at(b.From, zone), at(b.To, zone), backfillProgress(*b))})
 	}
 	p.table(rows)
+}
+
+// balance is a run's accounting as the law has it.
+func balance(c api.Counts) string {
+	text := fmt.Sprintf("%s planned = %s committed + %s carried + %s dead-lettered + %s gone + %s unfinished",
+		api.Thousands(c.Planned), api.Thousands(c.Committed), api.Thousands(c.Carried), api.Thousands(c.DeadLettered), api.Thousands(c.Gone), api.Thousands(c.Unfinished))
+	if c.Staged+c.GivenUp > 0 {
+		text += fmt.Sprintf(" (%s staged, %s given up)", api.Thousands(c.Staged), api.Thousands(c.GivenUp))
+	}
+	return text
 }
 
 // nextDue is when a job is next due, and why nothing comes of it.
