@@ -15,12 +15,13 @@ const module = "github.com/batchpattern/terraform-provider-batch/"
 // walls says which rooms of ours a room may import. What is not listed may
 // import none.
 var walls = map[string][]string{
-	"internal/api":       {},
-	"internal/retryhttp": {},
-	"internal/schedule":  {"internal/api"},
-	"internal/client":    {"internal/api", "internal/retryhttp"},
-	"internal/install":   {"internal/api", "internal/client"},
-	"internal/provider":  {"internal/api", "internal/schedule", "internal/client", "internal/install"},
+	"internal/api":        {},
+	"internal/retryhttp":  {},
+	"internal/schedule":   {"internal/api"},
+	"internal/client":     {"internal/api", "internal/retryhttp"},
+	"internal/install":    {"internal/api", "internal/client"},
+	"internal/provider":   {"internal/api", "internal/schedule", "internal/client", "internal/install"},
+	"internal/schemadocs": {"internal/provider"},
 
 	"runner/failpoint":           {},
 	"runner/durable":             {},

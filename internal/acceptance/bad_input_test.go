@@ -67,6 +67,28 @@ func TestWhatIsMisspeltOrMalformedIsAnErrorBeforeAnythingIsDone(t *testing.T) {
 		{one("output", `{ files = { uri = "/out/{dat}" } }`), []string{"output.files.uri", "{dat}"}},
 		{map[string]string{"schedule": `{ cron = "@hourly" }`, "output": `{ files = { uri = "/out/{date}" } }`},
 			[]string{"output.files.uri \"/out/{date}\"", "share the folder /out/2026-01-01", "add {hour}"}},
+		{map[string]string{"retry": `{ policy = "complete" }`, "output": `{ files = { uri = "/out/dt={date}" }, publish = "progressive" }`},
+			[]string{`output.publish "progressive" shows mini-batches before the run has ended, and retry.policy "complete" promises all or nothing; change one of them`}},
+		{map[string]string{"retry": `{ policy = "complete" }`, "max_failed": `"1%"`},
+			[]string{`max_failed "1%" lets records fail, and retry.policy "complete" promises all or nothing; set it to "0" or remove it`}},
+		{map[string]string{"retry": `{ policy = "complete" }`, "overlap": `"allow"`, "schedule": `{ cron = "@daily" }`, "output": `{ files = { uri = "/out/{run}" } }`},
+			[]string{`overlap "allow" lets runs go on side by side, which retry.policy "complete" can't; use "queue_one"`}},
+		{one("retry", `{ policy = "next_batch", attempts = 4 }`),
+			[]string{`retry.attempts 4: with policy "next_batch" a mini-batch has one attempt, and what fails is carried to the next run; remove attempts`}},
+		{one("retry", `{ policy = "partial", max_run_attempts = 2 }`), []string{`retry.max_run_attempts goes with policy "complete" only; remove it or set that`}},
+		{one("retry", `{ policy = "partial", max_carries = 2 }`),
+			[]string{`retry.max_carries goes with policy "next_batch" or input.mode "new_files" only; remove it or set one of them`}},
+		{map[string]string{"input": `{ files = { uri = "/in/*.csv" }, mode = "new_files" }`, "overlap": `"allow"`, "schedule": `{ cron = "@daily" }`, "output": `{ files = { uri = "/out/{run}" } }`},
+			[]string{`overlap "allow" lets runs go on side by side, and with input.mode "new_files" each begins where the last one ended; use "queue_one"`}},
+		{one("input", `{ files = { uri = "/in/*.csv" }, mode = "new_files", on_empty = "skip" }`),
+			[]string{`input.on_empty goes with mode "full" only: with mode "new_files" a run without new files has succeeded; remove it`}},
+		{one("input", `{ files = { uri = "/in/*.csv", done_marker = "*.done" } }`), []string{`input.files.done_marker goes with input.mode "new_files" only`}},
+		{one("dead_letters", `{ inptu = "full" }`), []string{`attribute "dead_letters"`, `"input" is required`}},
+		{one("dead_letters", `{ input = "key_only" }`), []string{`dead_letters.input "key_only" keeps nothing but the key, and the job has none; list its columns in input.key`}},
+		{predict(`{ ` + rest + `, endpoint = { url = "http://h" }, golden = { b = "1" } }`), []string{`predict.golden has no cell for "a"`, `predict.golden.b is not among predict.features.columns`}},
+		{predict(`{ ` + rest + `, endpoint = { url = "http://h" }, permanent_statuses = [409], transient_statuses = [409] }`),
+			[]string{"predict.transient_statuses[0] 409 is listed in permanent_statuses already; keep one"}},
+		{predict(`{ ` + rest + `, server = { command = ["x"], price_per_hour = "cheap" } }`), []string{`predict.server.price_per_hour "cheap" is not a price`}},
 		{one("retry", `{ polcy = "partial" }`), []string{`attribute "retry"`, `"policy" is required`}},
 		{one("on_destroy", `{ prge = true }`), []string{`attribute "on_destroy"`, `"purge" is required`}},
 		{one("runner", `{ id = "x", endpont = "unix:///r" }`), []string{`attribute "runner"`, `"endpoint" is required`}},
@@ -108,5 +130,5 @@ func TestAMisspeltOptionalKeyLeavesItsDefaultInTheSummary(t *testing.T) {
 	if len(changes) != 1 {
 		t.Fatalf("the plan changes %s", addresses(changes))
 	}
-	has(t, fmt.Sprint(changes[0].Change.After["summary"]), "failed mini-batches 4×")
+	has(t, fmt.Sprint(changes[0].Change.After["summary"]), "partial: mini-batches 4×")
 }

@@ -60,6 +60,20 @@ func (w *workspace) writeTo(file, hcl string) {
 	}
 }
 
+// atLeast tells whether the Terraform at hand is of a version, or newer.
+func (w *workspace) atLeast(major, minor int) bool {
+	w.t.Helper()
+	var told struct {
+		Version string `json:"terraform_version"`
+	}
+	w.decode(w.terraform("version", "-json"), &told)
+	var hasMajor, hasMinor int
+	if _, err := fmt.Sscanf(told.Version, "%d.%d", &hasMajor, &hasMinor); err != nil {
+		w.t.Fatalf("the version %q: %v", told.Version, err)
+	}
+	return hasMajor > major || hasMajor == major && hasMinor >= minor
+}
+
 // try runs Terraform and gives what it wrote, and its exit code.
 func (w *workspace) try(args ...string) (string, int) {
 	w.t.Helper()

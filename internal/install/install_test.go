@@ -45,7 +45,7 @@ func serve(args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	dir, listen, hash := flags.String("data-dir", "", ""), flags.String("listen", "", ""), flags.String("config-hash", "", "")
 	secrets := flags.String("secrets-dir", "", "")
-	for _, name := range []string{"drain-timeout", "max-concurrent-runs", "environment-file"} {
+	for _, name := range []string{"drain-timeout", "max-concurrent-runs", "keep-history", "environment-file"} {
 		flags.String(name, "", "")
 	}
 	if err := flags.Parse(args); err != nil {

@@ -25,6 +25,7 @@ const (
 	DefaultMaxConcurrentRuns = 4
 	DefaultDrainTimeout      = api.Duration("30s")
 	DefaultStartTimeout      = api.Duration("1m")
+	DefaultKeepHistory       = api.Duration("365d")
 )
 
 // Settings are what a user declared about a runner, spelled as declared; empty
@@ -38,6 +39,7 @@ type Settings struct {
 	EnvironmentFile    string         `json:"environment_file,omitzero"`
 	DrainTimeout       api.Duration   `json:"drain_timeout,omitzero"`
 	StartTimeout       api.Duration   `json:"start_timeout,omitzero"`
+	KeepHistory        api.Duration   `json:"keep_history,omitzero"`
 	BinaryPath         string         `json:"binary_path,omitzero"`
 	AllowEphemeralHost *bool          `json:"allow_ephemeral_host,omitzero"`
 	OnDestroy          *api.OnDestroy `json:"on_destroy,omitzero"`
@@ -87,6 +89,7 @@ func (s Settings) arguments() []string {
 	args := []string{
 		"--data-dir", s.Dir(), "--listen", listen,
 		"--drain-timeout", s.drainTimeout().String(), "--max-concurrent-runs", strconv.FormatInt(runs, 10),
+		"--keep-history", s.keepHistory().String(),
 	}
 	if s.EnvironmentFile != "" {
 		args = append(args, "--environment-file", s.EnvironmentFile)
@@ -99,6 +102,8 @@ func (s Settings) arguments() []string {
 
 func (s Settings) drainTimeout() time.Duration { return either(s.DrainTimeout, DefaultDrainTimeout) }
 func (s Settings) startTimeout() time.Duration { return either(s.StartTimeout, DefaultStartTimeout) }
+
+func (s Settings) keepHistory() time.Duration { return either(s.KeepHistory, DefaultKeepHistory) }
 
 func either(declared, standard api.Duration) time.Duration {
 	if declared == "" {

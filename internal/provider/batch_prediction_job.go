@@ -62,7 +62,7 @@ const memoryKey = "memory"
 
 var jobAttributes = []string{
 	"name", "labels", "paused", "schedule", "catch_up", "overlap", "max_queued", "hold_after_failures",
-	"input", "mini_batch", "parallelism", "predict", "output", "retry", "max_failed", "keep_withheld", "run_on_create", "on_destroy", "runner",
+	"input", "mini_batch", "parallelism", "predict", "output", "retry", "max_failed", "keep_withheld", "accept_incomplete", "dead_letters", "run_on_create", "on_destroy", "runner",
 }
 
 func newJobResource() resource.Resource { return &jobResource{} }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -64,6 +65,9 @@ func (r *jobResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("runner"))
 		return
 	}
+	for _, finding := range certain(memoryKept(model.Job, prior.Job), unknown) {
+		resp.Diagnostics.Append(diagnose(finding))
+	}
 	if model.Name != "" && model.Name != prior.Name && runnerID != "" { // renamed
 		resp.Diagnostics.Append(resp.Identity.Set(ctx, jobIdentity{model.Name, runnerID})...)
 	}
@@ -84,6 +88,21 @@ func (r *jobResource) warn(model jobModel, prior *api.Schedule, unknown []string
 		return
 	}
 	diags.Append(surprises(model.Name, *model.Schedule, r.session.now())...)
+}
+
+// memoryKept checks that an edit that makes an incremental job read something
+// else says what becomes of its memory of what was read. Whether there is one
+// the runner knows; that there is none yet is rare, and state does no harm then.
+func memoryKept(planned, prior api.Job) []api.Error {
+	was, is := prior.InputIdentity(), planned.InputIdentity()
+	if was == "" || is == "" || was == is || planned.Input.State != "" {
+		return nil
+	}
+	return []api.Error{{
+		Pointer: "/input/state",
+		Message: fmt.Sprintf("is required: with another files.uri (%q, was %q) it must be said what becomes of the memory of the files that were taken", planned.Input.Files.URI, prior.Input.Files.URI),
+		Hint:    fmt.Sprintf("Write state = %q to forget it, so that every file is new, or state = %q to take it along.", api.StateReset, api.StateKeep),
+	}}
 }
 
 // movesAway tells whether the plan names another runner than the one that has

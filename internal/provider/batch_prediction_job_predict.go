@@ -38,6 +38,29 @@ func predictSchema() schema.Attribute {
 				Optional: true, CustomType: durationText,
 				MarkdownDescription: fmt.Sprintf("How long one request may take: %s. Default: `%s`.", durationForm, api.DefaultRequestTimeout),
 			},
+			"requests": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: fmt.Sprintf("`%s`: a server that finds requests too large gets smaller ones for the rest of the run; `%s`: their size never changes. Default: `%s`.",
+					api.RequestsAdaptive, api.RequestsFixed, api.DefaultRequests),
+			},
+			"permanent_statuses": schema.ListAttribute{
+				Optional: true, ElementType: types.Int64Type,
+				MarkdownDescription: "HTTP statuses, 400 to 599, by which this server refuses a record for good, whatever they mean elsewhere: the record is looked for and becomes a dead letter. Default: none.",
+			},
+			"transient_statuses": schema.ListAttribute{
+				Optional: true, ElementType: types.Int64Type,
+				MarkdownDescription: "HTTP statuses, 400 to 599, that pass, whatever they mean elsewhere: the request is tried again. Default: none.",
+			},
+			"golden": schema.MapAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "A record that the model is known to answer, a cell for each of `features.columns`: the first request to a new server, and the proof that it is a record that fails and not the server. " +
+					"Default: records of the run that succeeded.",
+			},
+			"on_model_change": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: fmt.Sprintf("What a run does when a server that it launches later serves another model than its first: `%s`, or `%s`, with the model of each mini-batch in the manifest. Default: `%s`.",
+					api.ModelChangeFail, api.ModelChangeContinue, api.DefaultOnModelChange),
+			},
 			"server": serverSchema(),
 			"endpoint": schema.SingleNestedAttribute{
 				Optional: true, MarkdownDescription: "A prediction server that runs already.",
@@ -102,6 +125,18 @@ func serverSchema() schema.Attribute {
 			"start_timeout": schema.StringAttribute{
 				Optional: true, CustomType: durationText,
 				MarkdownDescription: fmt.Sprintf("How long the server may show no sign of life until its model is ready: %s. Default: `%s`.", durationForm, api.DefaultStartTimeout),
+			},
+			"replicas": schema.Int64Attribute{
+				Optional:            true,
+				MarkdownDescription: fmt.Sprintf("Servers launched side by side, 1 to 64; they share the run's `parallelism`. Default: `%d`.", api.DefaultReplicas),
+			},
+			"model_files": schema.ListAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Absolute paths or globs of the model's files: their content belongs to what is compared when a server is launched again (`on_model_change`). Default: none.",
+			},
+			"price_per_hour": schema.StringAttribute{
+				Optional: true, CustomType: priceText,
+				MarkdownDescription: "What an hour of one server costs, like `0.35` or `0.35 EUR`, for the cost of runs. Default: no cost is told.",
 			},
 		},
 	}

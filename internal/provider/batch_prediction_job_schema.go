@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
@@ -73,12 +72,18 @@ func (r *jobResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *
 			"max_failed": schema.StringAttribute{
 				Optional: true, CustomType: thresholdText,
 				MarkdownDescription: fmt.Sprintf("How many records of a run may fail before it stops and its results are withheld: a number like `25`, "+
-					"or a percentage of the planned records like `0.1%%`, rounded up. `0` is all or nothing. Default: `%s`.", api.DefaultMaxFailed),
+					"or a percentage of the planned records like `0.1%%`, rounded up. `0` is all or nothing. Default: `%s`, and `0` with policy `%s`.", api.DefaultMaxFailed, api.PolicyComplete),
 			},
 			"keep_withheld": schema.StringAttribute{
 				Optional: true, CustomType: durationText,
 				MarkdownDescription: fmt.Sprintf("How long the results of a withheld run are kept for `retry` and `accept`: %s, at least `1m`. Default: `%s`.", durationForm, api.DefaultKeepWithheld),
 			},
+			"accept_incomplete": schema.BoolAttribute{
+				Optional: true,
+				MarkdownDescription: "Whether the job is healthy when its last run ended `incomplete`: published, with records that failed up to `max_failed`. " +
+					"Default: `false`.",
+			},
+			"dead_letters": deadLettersSchema(),
 			"run_on_create": schema.StringAttribute{
 				Optional: true, CustomType: durationText,
 				MarkdownDescription: "Runs the job once when it is created, and waits at most this long for the end: " + durationForm +
@@ -109,99 +114,6 @@ func onDestroySchema(description, purge string) schema.SingleNestedAttribute {
 		Optional: true, MarkdownDescription: description,
 		Attributes: map[string]schema.Attribute{
 			"purge": schema.BoolAttribute{Required: true, MarkdownDescription: purge},
-		},
-	}
-}
-
-func inputSchema() schema.Attribute {
-	return schema.SingleNestedAttribute{
-		Required: true, MarkdownDescription: "Which records are predicted.",
-		Attributes: map[string]schema.Attribute{
-			"files": schema.SingleNestedAttribute{
-				Required: true, MarkdownDescription: "Files on the runner's host.",
-				Attributes: map[string]schema.Attribute{
-					"uri": schema.StringAttribute{
-						Required: true, CustomType: uriText,
-						MarkdownDescription: "Absolute path or `file:///…`, with globs (`*`, `?`, `[a-z]`) and placeholders: `{date}`, `{year}`, `{month}`, `{day}`, `{hour}`, `{scheduled_at}`, `{run}`, " +
-							"with offset (`{date-1d}`) and format (`{date:%Y%m%d}`). They mean the occurrence in the schedule's zone. `{{` is a brace.",
-					},
-					"format": formatSchema("By the extension: `.csv`, `.jsonl`, `.ndjson`."),
-				},
-			},
-			"key": schema.ListAttribute{
-				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Columns that identify a record for people. Default: none.",
-			},
-			"on_empty": schema.StringAttribute{
-				Optional: true,
-				MarkdownDescription: fmt.Sprintf("What a run without any record does: `%s`, `%s` or `%s`. Default: `%s`.",
-					api.OnEmptyFail, api.OnEmptySkip, api.OnEmptySucceed, api.DefaultOnEmpty),
-			},
-		},
-	}
-}
-
-func formatSchema(standard string) schema.Attribute {
-	return schema.StringAttribute{
-		Optional:            true,
-		MarkdownDescription: fmt.Sprintf("Format of the files: `%s` (RFC 4180, with a header) or `%s`. Default: %s", api.FormatCSV, api.FormatJSONL, standard),
-	}
-}
-
-func miniBatchSchema() schema.Attribute {
-	return schema.SingleNestedAttribute{
-		Optional: true, MarkdownDescription: "How the input is cut into mini-batches, the units that are predicted, staged and retried.",
-		Attributes: map[string]schema.Attribute{
-			"rows": schema.Int64Attribute{
-				Required:            true,
-				MarkdownDescription: fmt.Sprintf("Records in a mini-batch, 1 to 10,000,000; the last of each file may hold fewer. Without `mini_batch`: `%d`.", api.DefaultRows),
-			},
-		},
-	}
-}
-
-func outputSchema() schema.Attribute {
-	return schema.SingleNestedAttribute{
-		Required: true, MarkdownDescription: "Where the predictions go.",
-		Attributes: map[string]schema.Attribute{
-			"files": schema.SingleNestedAttribute{
-				Required: true, MarkdownDescription: "One folder per occurrence on the runner's host, published whole when the run has ended.",
-				Attributes: map[string]schema.Attribute{
-					"uri": schema.StringAttribute{
-						Required: true, CustomType: uriText,
-						MarkdownDescription: "Absolute path or `file:///…` of the folder, with the placeholders of `input.files.uri`; without one that tells occurrences apart, `occurrence=<UTC>/` is appended.",
-					},
-					"format": formatSchema("`" + api.FormatJSONL + "`."),
-				},
-			},
-			"keep": schema.ListAttribute{
-				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Input columns copied before the predictions, in this order. Default: those of `input.key`.",
-			},
-		},
-	}
-}
-
-func retrySchema() schema.Attribute {
-	var waits []string
-	for _, wait := range api.DefaultBackoff() {
-		waits = append(waits, `"`+string(wait)+`"`)
-	}
-	return schema.SingleNestedAttribute{
-		Optional: true, MarkdownDescription: "What happens to records that could not be predicted.",
-		Attributes: map[string]schema.Attribute{
-			"policy": schema.StringAttribute{
-				Required:            true,
-				MarkdownDescription: fmt.Sprintf("`%s`: what is predicted stays, and only what failed is tried again. Without `retry`: `%s`.", api.PolicyPartial, api.DefaultPolicy),
-			},
-			"attempts": schema.Int64Attribute{
-				Optional:            true,
-				MarkdownDescription: fmt.Sprintf("Attempts of one mini-batch, 1 to 100. Default: `%d`.", api.DefaultAttempts),
-			},
-			"backoff": schema.ListAttribute{
-				Optional: true, ElementType: durationText,
-				MarkdownDescription: fmt.Sprintf("Waits before the second, third, … attempt, each %s; the last one repeats. Default: `[%s]`.", durationForm, strings.Join(waits, ", ")),
-			},
 		},
 	}
 }

@@ -44,7 +44,7 @@ func TestSummaryShowsTheDefaultsInForce(t *testing.T) {
 	h := newHarness(t, object{"endpoint": f.endpoint})
 	job := h.create(jobKind, minimalJob())
 	summary := h.text(job.state, "summary")
-	for _, part := range []string{"manual runs only", "10,000 rows a mini-batch, 8 in flight", "failed mini-batches 4×", "withheld above 1%"} {
+	for _, part := range []string{"manual runs only", "mini-batches of 10,000 rows within 6h, 8 requests in flight", "partial: mini-batches 4×", "withheld above 1%"} {
 		if !strings.Contains(summary, part) {
 			t.Errorf("%q is not in the summary %q", part, summary)
 		}
@@ -343,6 +343,14 @@ func TestBadInputIsAnErrorAtPlan(t *testing.T) {
 		{"grpc", "predict.protocol", `predict.protocol "grpc" is not one of oip_v2, tf_v1`},
 		{object{"S": object{}}, "predict.server.secret_env", "predict.server.secret_env.S: one of env, file, secret is required"},
 		{0, "parallelism", "parallelism 0 is not in 1–1024"},
+		{"soon", "mini_batch.timeout", `mini_batch.timeout "soon" is not a duration`},
+		{"cheap", "predict.server.price_per_hour", `predict.server.price_per_hour "cheap" is not a price; write it like "0.35"`},
+		{[]any{409, 200}, "predict.permanent_statuses", "predict.permanent_statuses[1] 200 is not the status of a refusal"},
+		{object{"a": "1"}, "predict.golden", `predict.golden has no cell for "b"`},
+		{object{"input": "none"}, "dead_letters", `dead_letters.input "none" is not one of full, key_only`},
+		{"all_or_nothing", "retry.policy", `retry.policy "all_or_nothing" is not one of partial, complete, next_batch`},
+		{"reset", "input.state", `input.state goes with input.mode "new_files" only`},
+		{"1s", "output.keep_for", `output.keep_for "1s" is not between 1h and 36500d`},
 		{"Churn", "name", `name "Churn" is not a job name`},
 		{"../churn", "name", `name "../churn" is not a job name`},
 		{"", "predict.model.version", "predict.model.version is empty; give it a value, or remove it"},
@@ -360,6 +368,32 @@ func TestBadInputIsAnErrorAtPlan(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestANewInputMustSayWhatBecomesOfTheMemory(t *testing.T) {
+	f := startFake(t)
+	h := newHarness(t, object{"endpoint": f.endpoint})
+	config := with(minimalJob(), "new_files", "input", "mode")
+	job := h.create(jobKind, config)
+	elsewhere := with(config, "/other/*.csv", "input", "files", "uri")
+
+	_, diags := h.plan(job, elsewhere)
+	h.want(diags, isError, `AttributeName("input")`, `input.state is required: with another files.uri ("/other/*.csv", was "/in/*.csv")`, `state = "reset"`, `state = "keep"`)
+	for name, config := range map[string]object{
+		"said":               with(elsewhere, "keep", "input", "state"),
+		"not known yet":      with(elsewhere, unknown{}, "input", "files", "uri"),
+		"another spelling":   with(config, "file:///in/*.csv", "input", "files", "uri"),
+		"no memory any more": with(elsewhere, "full", "input", "mode"),
+		"another runner":     with(elsewhere, object{"id": "runner-9", "endpoint": f.endpoint}, "runner"),
+	} {
+		_, diags := h.plan(job, config)
+		if len(diags) > 0 {
+			t.Errorf("%s: %s", name, show(diags))
+		}
+	}
+	full := newHarness(t, object{"endpoint": f.endpoint}).create(jobKind, with(minimalJob(), "other", "name"))
+	_, diags = h.plan(full, with(elsewhere, "other", "name"))
+	h.clean(diags)
 }
 
 func TestAFindingAboutWhatIsKnownDoesNotWaitForWhatIsNot(t *testing.T) {

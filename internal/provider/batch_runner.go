@@ -36,6 +36,7 @@ type runnerModel struct {
 	EnvironmentFile    string          `json:"environment_file,omitzero"`
 	DrainTimeout       api.Duration    `json:"drain_timeout,omitzero"`
 	StartTimeout       api.Duration    `json:"start_timeout,omitzero"`
+	KeepHistory        api.Duration    `json:"keep_history,omitzero"`
 	BinaryPath         string          `json:"binary_path,omitzero"`
 	AllowEphemeralHost *bool           `json:"allow_ephemeral_host,omitzero"`
 	OnDestroy          *api.OnDestroy  `json:"on_destroy,omitzero"`
@@ -64,7 +65,7 @@ type runnerMemory struct {
 var (
 	runnerDeclared = []string{
 		"local", "existing", "listen", "max_concurrent_runs", "secrets_dir", "environment_file", "drain_timeout",
-		"start_timeout", "binary_path", "allow_ephemeral_host", "on_destroy",
+		"start_timeout", "keep_history", "binary_path", "allow_ephemeral_host", "on_destroy",
 	}
 	runnerAttributes = append([]string{"id", "endpoint", "version", "running"}, runnerDeclared...)
 )
@@ -239,7 +240,7 @@ func (m runnerModel) settings() install.Settings {
 	return install.Settings{
 		Service: m.Local.Service, DataDir: m.Local.DataDir, Listen: m.Listen, MaxConcurrentRuns: m.MaxConcurrentRuns,
 		SecretsDir: m.SecretsDir, EnvironmentFile: m.EnvironmentFile, DrainTimeout: m.DrainTimeout, StartTimeout: m.StartTimeout,
-		BinaryPath: m.BinaryPath, AllowEphemeralHost: m.AllowEphemeralHost, OnDestroy: m.OnDestroy,
+		KeepHistory: m.KeepHistory, BinaryPath: m.BinaryPath, AllowEphemeralHost: m.AllowEphemeralHost, OnDestroy: m.OnDestroy,
 	}
 }
 
@@ -247,7 +248,7 @@ func (m runnerModel) settings() install.Settings {
 func (m *runnerModel) declare(s install.Settings) {
 	m.Local = &runnerLocal{Service: s.Service, DataDir: s.DataDir}
 	m.Listen, m.MaxConcurrentRuns, m.SecretsDir, m.EnvironmentFile = s.Listen, s.MaxConcurrentRuns, s.SecretsDir, s.EnvironmentFile
-	m.DrainTimeout, m.StartTimeout, m.BinaryPath = s.DrainTimeout, s.StartTimeout, s.BinaryPath
+	m.DrainTimeout, m.StartTimeout, m.KeepHistory, m.BinaryPath = s.DrainTimeout, s.StartTimeout, s.KeepHistory, s.BinaryPath
 	m.AllowEphemeralHost, m.OnDestroy = s.AllowEphemeralHost, s.OnDestroy
 }
 

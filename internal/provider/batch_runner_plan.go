@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -18,6 +19,10 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/internal/client"
 	"github.com/batchpattern/terraform-provider-batch/internal/install"
 )
+
+// minKeepHistory is the shortest keep_history that a runner takes: less would
+// be a slip of the pen.
+const minKeepHistory = 24 * time.Hour
 
 const envAllowEphemeral = "BATCH_ALLOW_EPHEMERAL_HOST"
 
@@ -69,6 +74,9 @@ func (r *runnerResource) ValidateConfig(_ context.Context, req resource.Validate
 			f.add(pointer, "%q is not longer than 0", d)
 		}
 	}
+	if value, err := model.KeepHistory.Parse(); err == nil && value < minKeepHistory {
+		f.add("/keep_history", "%q is shorter than 1d", model.KeepHistory)
+	}
 	if model.Existing != nil && model.Local == nil {
 		f.localOnly(model)
 	}
@@ -82,7 +90,7 @@ func (f *findings) localOnly(m runnerModel) {
 		set  bool
 	}{
 		{"listen", m.Listen != ""}, {"max_concurrent_runs", m.MaxConcurrentRuns != nil}, {"secrets_dir", m.SecretsDir != ""},
-		{"environment_file", m.EnvironmentFile != ""}, {"drain_timeout", m.DrainTimeout != ""}, {"binary_path", m.BinaryPath != ""},
+		{"environment_file", m.EnvironmentFile != ""}, {"drain_timeout", m.DrainTimeout != ""}, {"keep_history", m.KeepHistory != ""}, {"binary_path", m.BinaryPath != ""},
 		{"allow_ephemeral_host", m.AllowEphemeralHost != nil}, {"on_destroy", m.OnDestroy != nil},
 	} {
 		if setting.set {

@@ -63,6 +63,11 @@ func (r *runnerResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 				Optional: true, CustomType: durationText,
 				MarkdownDescription: fmt.Sprintf("How long to wait until the runner is ready: %s. Default: `%s`.", durationForm, install.DefaultStartTimeout),
 			},
+			"keep_history": schema.StringAttribute{
+				Optional: true, CustomType: durationText,
+				MarkdownDescription: fmt.Sprintf("How long a local runner keeps the details of runs that ended (mini-batches, attempts, events, logs): %s, at least `1d`. What a run came to, and published predictions, stay. Default: `%s`. A change restarts the daemon.",
+					durationForm, install.DefaultKeepHistory),
+			},
 			"binary_path": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: fmt.Sprintf("Absolute path of the runner's binary, used where the provider's package holds none and `%s` is not set. It is copied into `data_dir`. Default: none.", install.EnvBinary),

@@ -218,9 +218,11 @@ func TestBadInputOfARunnerIsAnErrorAtPlan(t *testing.T) {
 		{with(local("/d"), "0.0.0.0:80", "listen"), `listen "0.0.0.0:80" is not a loopback address`},
 		{with(local("/d"), 0, "max_concurrent_runs"), "max_concurrent_runs 0 is not in 1–1000"},
 		{with(local("/d"), "secrets", "secrets_dir"), `secrets_dir "secrets" is not absolute`},
+		{with(local("/d"), "1h", "keep_history"), `keep_history "1h" is shorter than 1d`},
 		{with(local("/d"), "soon", "drain_timeout"), `drain_timeout "soon" is not a duration`},
 		{object{"existing": object{"endpoint": "/r.sock"}}, `existing.endpoint "/r.sock" is neither`},
 		{object{"existing": object{"endpoint": "unix:///r.sock"}, "listen": "127.0.0.1:80"}, "listen goes with local only"},
+		{object{"existing": object{"endpoint": "unix:///r.sock"}, "keep_history": "30d"}, "keep_history goes with local only"},
 	}
 	for _, test := range tests {
 		t.Run(test.text, func(t *testing.T) {

@@ -36,28 +36,33 @@ func fullJobs(runner object) []object {
 		"name": "churn", "runner": runner, "labels": object{"team": "growth"}, "paused": true,
 		"schedule": object{"cron": "0 2 * * MON-SAT", "time_zone": "Europe/Berlin"},
 		"catch_up": object{"mode": "all", "window": "7d", "max_runs": 5}, "overlap": "queue_all", "max_queued": 5, "hold_after_failures": 3,
-		"input":      object{"files": object{"uri": "/in/dt={date-1d}/*.csv", "format": "csv"}, "key": []any{"id"}, "on_empty": "skip"},
-		"mini_batch": object{"rows": 20}, "parallelism": 4,
+		"input":      object{"files": object{"uri": "/in/dt={date-1d}/*.csv", "format": "csv"}, "key": []any{"id"}, "on_empty": "skip", "mode": "full"},
+		"mini_batch": object{"rows": 20, "timeout": "90m"}, "parallelism": 4,
 		"predict": object{
 			"protocol": "oip_v2", "model": object{"name": "churn", "version": "7"},
 			"features":         object{"columns": []any{"a", "b"}, "as": "matrix", "name": "x", "datatype": "FP32"},
 			"outputs":          object{"score": "predict_proba[1]"},
-			"rows_per_request": 64, "request_timeout": "10s",
+			"rows_per_request": 64, "requests": "fixed", "request_timeout": "10s",
+			"permanent_statuses": []any{409, 410}, "transient_statuses": []any{404}, "golden": object{"a": "1", "b": "2"}, "on_model_change": "continue",
 			"server": object{
 				"command": []any{"/bin/serve", "{port}"}, "working_dir": "/srv", "env": object{"A": "b"},
 				"secret_env": object{"S": object{"secret": "s"}, "F": object{"file": "/f"}, "E": object{"env": "E"}}, "start_timeout": "5m",
+				"replicas": 2, "model_files": []any{"/srv/model/*.bin"}, "price_per_hour": "0.35 EUR",
 			},
 		},
-		"output": object{"files": object{"uri": "/out/at={scheduled_at}", "format": "jsonl"}, "keep": []any{"id"}},
+		"output": object{"files": object{"uri": "/out/at={scheduled_at}", "format": "jsonl"}, "keep": []any{"id"}, "publish": "progressive", "keep_runs": 30, "keep_for": "90d"},
 		"retry":  object{"policy": "partial", "attempts": 3, "backoff": []any{"1s", "90m"}}, "max_failed": "0.1%", "keep_withheld": "90m",
+		"accept_incomplete": true, "dead_letters": object{"input": "key_only", "keep_for": "14d"},
 		"run_on_create": "10m", "on_destroy": object{"purge": true},
 	}
-	endpoint := with(with(server, nil, "predict", "server"), object{"url": "https://host/base"}, "predict", "endpoint")
-	schedules := fullSchedules()
-	configs := []object{server, with(endpoint, schedules[0], "schedule")}
-	for _, schedule := range schedules[1:] {
-		config := with(with(minimalJob(), runner, "runner"), true, "on_destroy", "purge")
-		configs = append(configs, with(config, schedule, "schedule"))
+	short := with(with(minimalJob(), runner, "runner"), true, "on_destroy", "purge")
+	complete := with(with(short, object{"policy": "complete", "max_run_attempts": 3}, "retry"), "0", "max_failed")
+	carrying := with(with(short, object{"policy": "next_batch", "max_carries": 5}, "retry"), object{
+		"files": object{"uri": "/in/*.csv", "min_age": "5m", "done_marker": "*.done"}, "mode": "new_files", "state": "keep",
+	}, "input")
+	configs := []object{server, complete, carrying}
+	for _, schedule := range fullSchedules() {
+		configs = append(configs, with(short, schedule, "schedule"))
 	}
 	return configs
 }

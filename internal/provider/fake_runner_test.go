@@ -30,8 +30,17 @@ type fakeRunner struct {
 	jobs   map[string]api.StoredJob
 	buried map[string]bool
 	status map[string]api.JobStatus
-	run    api.Run // what each run is
+	run    api.Run // what each run is, where there is no list of them
 	writes []string
+
+	runs     []api.Run
+	attempts []api.RunAttempt // of each run
+	errors   []api.TopError
+	letters  []api.DeadLetter
+	ledger   []api.OwedSlice // of each job
+	backfill api.Backfill
+	endless  bool   // runs never end
+	conflict string // why runs are not acted on; empty: they are
 
 	created int
 	mute    bool // the next write is done, but not answered
@@ -139,7 +148,7 @@ func (f *fakeRunner) routes() http.Handler {
 		f.writes = append(f.writes, "RUN "+r.PathValue("name")+" "+r.Header.Get("Idempotency-Key"))
 		answer(w, 201, f.run)
 	})
-	mux.HandleFunc("GET /v1/runs/{id}", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, f.run) })
+	f.routesOfRuns(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -70,10 +70,20 @@ func sentence(e *api.Error) string {
 // stands in and beside it. A finding within a key is doubtful while one of its
 // values is unknown.
 var bearings = map[string][]string{
-	"/max_queued":      {"/overlap"},
-	"/overlap":         {"/schedule", "/output/files/uri"},
-	"/catch_up":        {"/schedule"},
-	"/predict/outputs": {"/output/keep", "/input/key"},
+	"/max_queued":              {"/overlap"},
+	"/overlap":                 {"/schedule", "/output/files/uri", "/retry/policy", "/input/mode"},
+	"/catch_up":                {"/schedule"},
+	"/input/state":             {"/input/files/uri"},
+	"/input/files/min_age":     {"/input/mode"},
+	"/input/files/done_marker": {"/input/mode"},
+	"/predict/outputs":         {"/output/keep", "/input/key"},
+	"/predict/golden":          {"/predict/features/columns"},
+	"/predict/on_model_change": {"/retry/policy"},
+	"/output/publish":          {"/retry/policy"},
+	"/retry/max_carries":       {"/input/mode"},
+	"/max_failed":              {"/retry/policy"},
+	"/dead_letters/input":      {"/input/key"},
+	"/fail_on":                 {"/wait"},
 }
 
 // certain keeps the findings that the values not yet known can't change: none

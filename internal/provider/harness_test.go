@@ -204,6 +204,18 @@ func (h *harness) data(kind string, config object) (map[string]tftypes.Value, []
 	return fields, resp.Diagnostics
 }
 
+// answer is what a data source says, as plain Go; it wants no diagnostics.
+func (h *harness) answer(kind string, config object) map[string]any {
+	h.t.Helper()
+	state, diags := h.data(kind, config)
+	h.clean(diags)
+	plain := object{}
+	for name, value := range state {
+		plain[name] = h.plain(value)
+	}
+	return plain
+}
+
 // call calls a function with plain arguments.
 func (h *harness) call(name string, arguments ...any) (any, *tfprotov6.FunctionError) {
 	h.t.Helper()

@@ -18,7 +18,7 @@ var (
 )
 
 // jobStatusDataSource is the data source batch_prediction_job_status.
-type jobStatusDataSource struct{ session *session }
+type jobStatusDataSource struct{ asker }
 
 // statusConfig is what is asked for.
 type statusConfig struct {
@@ -32,27 +32,15 @@ func (d *jobStatusDataSource) Metadata(_ context.Context, req datasource.Metadat
 	resp.TypeName = req.ProviderTypeName + "_prediction_job_status"
 }
 
-func (d *jobStatusDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
-	if s, ok := req.ProviderData.(*session); ok {
-		d.session = s
-	}
-}
-
 func (d *jobStatusDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "How a job is: made for a `check` block on `healthy`. A runner that can't be reached is an answer, not an error. Instants are RFC 3339 in UTC.",
 		Attributes: map[string]schema.Attribute{
-			"job": schema.StringAttribute{Required: true, MarkdownDescription: "Name of the job."},
-			"runner": schema.SingleNestedAttribute{
-				Optional: true, MarkdownDescription: "Runner that keeps the job; give it a whole `batch_runner`. Default: the runner at the provider's `endpoint`.",
-				Attributes: map[string]schema.Attribute{
-					"id":       schema.StringAttribute{Required: true, MarkdownDescription: "Id of the runner; another runner at the same endpoint counts as unreachable."},
-					"endpoint": schema.StringAttribute{Required: true, MarkdownDescription: "Where the runner is reached."},
-				},
-			},
+			"job":       schema.StringAttribute{Required: true, MarkdownDescription: "Name of the job."},
+			"runner":    askedRunner("Runner that keeps the job"),
 			"reachable": computedBool("Whether the runner answered."),
 			"exists":    computedBool("Whether it has the job; null where it did not answer."),
-			"healthy":   computedBool("Whether all is well: the runner answered, the newest due run succeeded or runs in time, nothing is overdue, and the job is not held. A job that was never due is healthy."),
+			"healthy":   computedBool("Whether all is well: the runner answered, the newest due run succeeded (or ended incomplete, with `accept_incomplete`) or runs in time, nothing is overdue, and the job is not held. A job that was never due is healthy."),
 			"summary":   computedString("The first reason why the job is not healthy, or how the last run went."),
 			"reasons":   schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Every reason why the job is not healthy."},
 			"paused":    computedBool("Whether the job is declared as paused."),
@@ -74,6 +62,7 @@ func (d *jobStatusDataSource) Schema(_ context.Context, _ datasource.SchemaReque
 				Computed: true, ElementType: types.Int64Type,
 				MarkdownDescription: "How many occurrences were skipped, by reason: " + codes(skippedReasons) + ". A run that waited and gave way to a newer one is not among them. Null where the runner has not answered for the job.",
 			},
+			"owed": computedInt("How many records runs have left to the next one: carried, and not yet taken. Null where the runner has not answered for the job."),
 			"backfill": schema.SingleNestedAttribute{
 				Computed: true, MarkdownDescription: "The backfill that goes on; null where none does.",
 				Attributes: map[string]schema.Attribute{
@@ -107,49 +96,10 @@ func (d *jobStatusDataSource) Schema(_ context.Context, _ datasource.SchemaReque
 var (
 	runReasons     = []string{api.DecidedDue, api.DecidedCatchUp}
 	skippedReasons = []string{api.DecidedOverlap, api.DecidedQueueFull, api.DecidedPaused, api.DecidedHeld, api.DecidedCursor}
-	missedReasons  = []string{api.DecidedOutage, api.DecidedTooOld, api.DecidedMaxRuns}
+	missedReasons  = []string{api.DecidedOutage, api.DecidedTooOld, api.DecidedMaxRuns, api.DecidedRestored}
 )
 
 func codes(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }
-
-// runSchema is that of a run; its names are those of api.Run.
-func runSchema(description string) schema.Attribute {
-	return schema.SingleNestedAttribute{
-		Computed: true, MarkdownDescription: description,
-		Attributes: map[string]schema.Attribute{
-			"id":         computedString("Id of the run."),
-			"occurrence": computedString("The due time it stands for."),
-			"origin":     computedString("What asked for it: `schedule`, `catch_up`, `manual` or `backfill`."),
-			"attempt":    computedInt("How many times its plan was begun, counting from 1."),
-			"state":      computedString("`queued`, `planning`, `provisioning`, `running`, `committing`, `succeeded`, `incomplete`, `failed`, `cancelled`, `stopped` or `skipped` (a newer occurrence took its place in the queue)."),
-			"reason":     computedString("Why it ended other than succeeded, or why it waits; null where there is none."),
-			"message":    computedString("What happened, in a sentence; null where there is nothing to say."),
-			"withheld":   computedBool("Whether its results are held back because too many records failed."),
-			"counts": schema.SingleNestedAttribute{
-				Computed: true, MarkdownDescription: "Its records: `planned` is the sum of `committed`, `dead_lettered` and `unfinished`.",
-				Attributes: map[string]schema.Attribute{
-					"planned":       computedInt("Records in its input."),
-					"committed":     computedInt("Records whose predictions are published."),
-					"dead_lettered": computedInt("Records given up because of their data."),
-					"unfinished":    computedInt("Records without an outcome yet."),
-				},
-			},
-			"mini_batches": schema.SingleNestedAttribute{
-				Computed: true, MarkdownDescription: "Its mini-batches.",
-				Attributes: map[string]schema.Attribute{
-					"total":     computedInt("All of them."),
-					"committed": computedInt("Those that are published."),
-					"given_up":  computedInt("Those that could not be predicted."),
-				},
-			},
-			"revision":   computedInt("Revision of the published folder, counting from 1; null where nothing was published."),
-			"output":     computedString("The published folder; null where nothing was published."),
-			"created_at": computedString("When it was queued."),
-			"started_at": computedString("When it began; null before."),
-			"ended_at":   computedString("When it ended; null before."),
-		},
-	}
-}
 
 func (d *jobStatusDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var config statusConfig
@@ -158,7 +108,7 @@ func (d *jobStatusDataSource) Read(ctx context.Context, req datasource.ReadReque
 		return
 	}
 	var status api.JobStatus
-	c, err := d.client(config)
+	c, err := d.client(config.Runner)
 	if err == nil {
 		status, err = c.Status(ctx, config.Job)
 	}
@@ -182,11 +132,4 @@ func (d *jobStatusDataSource) Read(ctx context.Context, req datasource.ReadReque
 	if err != nil {
 		resp.Diagnostics.AddError("cannot write the status of job "+config.Job, err.Error())
 	}
-}
-
-func (d *jobStatusDataSource) client(config statusConfig) (*client.Client, error) {
-	if config.Runner == nil {
-		return d.session.client("", "")
-	}
-	return d.session.client(config.Runner.Endpoint, config.Runner.ID)
 }

@@ -55,6 +55,8 @@ func TestJobStatusTellsWhatTheCalendarDid(t *testing.T) {
 		Job: "churn", NextOccurrence: at, NextDueAt: at.Add(7 * time.Minute),
 		Missed: map[string]int64{api.DecidedOutage: 2399}, Skipped: map[string]int64{api.DecidedHeld: 3, api.DecidedPaused: 1},
 		Held:     &api.Hold{By: "hold_after_failures", Reason: "3 runs in a row failed", Since: at.Add(-time.Hour)},
+		Owed:     42,
+		LastRun:  &api.Run{ID: "run-1", State: api.RunIncomplete, Counts: api.Counts{Planned: 9, Committed: 2, Carried: 1, DeadLettered: 1, Unfinished: 5, Staged: 3, GivenUp: 2}, Cost: "0.12 EUR"},
 		Backfill: &api.Backfill{ID: "bf-1", Job: "churn", Total: 30, Waiting: 27, Active: 1, Succeeded: 1, Failed: 1},
 	}
 	h := newHarness(t, object{"endpoint": f.endpoint})
@@ -68,6 +70,13 @@ func TestJobStatusTellsWhatTheCalendarDid(t *testing.T) {
 		"held":     object{"by": "hold_after_failures", "reason": "3 runs in a row failed", "since": "2026-01-16T01:00:00Z"},
 		"backfill": object{"id": "bf-1", "total": int64(30), "waiting": int64(27), "active": int64(1), "succeeded": int64(1), "failed": int64(1)},
 	}
+	want["owed"] = int64(42)
+	last, _ := h.plain(status["last_run"]).(object)
+	if counts := (object{
+		"planned": int64(9), "committed": int64(2), "carried": int64(1), "dead_lettered": int64(1), "gone": int64(0), "unfinished": int64(5), "staged": int64(3), "given_up": int64(2),
+	}); !reflect.DeepEqual(last["counts"], counts) || last["cost"] != "0.12 EUR" {
+		t.Errorf("the last run is %v", last)
+	}
 	for name, want := range want {
 		if got := h.plain(status[name]); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is %v, want %v", name, got, want)
@@ -75,7 +84,7 @@ func TestJobStatusTellsWhatTheCalendarDid(t *testing.T) {
 	}
 	absent, diags := h.data(kind, object{"job": "absent"})
 	h.clean(diags)
-	for _, name := range []string{"held", "missed", "skipped", "backfill", "next_occurrence"} {
+	for _, name := range []string{"held", "missed", "skipped", "backfill", "next_occurrence", "owed"} {
 		if !absent[name].IsNull() {
 			t.Errorf("of a job that is not there, %s is %s", name, absent[name])
 		}

@@ -1,5 +1,5 @@
 // Package provider is the Terraform surface: the provider "batch", its
-// resources, data sources and functions, one file or a few for each.
+// resources, data sources, actions and functions, one file or a few for each.
 //
 // It turns configuration into values of package api and back, finds at plan
 // whatever can be found there, and says what Terraform should show. It holds
@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
@@ -25,6 +26,7 @@ import (
 
 var (
 	_ provider.Provider                   = (*batchProvider)(nil)
+	_ provider.ProviderWithActions        = (*batchProvider)(nil)
 	_ provider.ProviderWithFunctions      = (*batchProvider)(nil)
 	_ provider.ProviderWithValidateConfig = (*batchProvider)(nil)
 )
@@ -147,7 +149,7 @@ func (p *batchProvider) Configure(_ context.Context, req provider.ConfigureReque
 	if s.endpoint.value == "" && !s.endpoint.unknown {
 		s.endpoint.value, s.endpoint.source = client.DefaultEndpoint()
 	}
-	resp.ResourceData, resp.DataSourceData = s, s
+	resp.ResourceData, resp.DataSourceData, resp.ActionData = s, s, s
 }
 
 func (p *batchProvider) Resources(context.Context) []func() resource.Resource {
@@ -155,8 +157,12 @@ func (p *batchProvider) Resources(context.Context) []func() resource.Resource {
 }
 
 func (p *batchProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{newRunnerDataSource, newJobStatusDataSource, newSchedulePreviewDataSource}
+	return []func() datasource.DataSource{
+		newRunnerDataSource, newJobsDataSource, newJobStatusDataSource, newRunsDataSource, newRunDataSource, newSchedulePreviewDataSource,
+	}
 }
+
+func (p *batchProvider) Actions(context.Context) []func() action.Action { return actions() }
 
 func (p *batchProvider) Functions(context.Context) []func() function.Function {
 	return []func() function.Function{newCronNext, newCronDescribe, newCronValidate}

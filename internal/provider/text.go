@@ -33,6 +33,7 @@ type text struct {
 var (
 	durationText  = text{kind: "duration", check: checkDuration}
 	thresholdText = text{kind: "threshold", check: checkThreshold}
+	priceText     = text{kind: "price", check: checkPrice}
 	uriText       = text{kind: "uri", check: checkURI}
 	instantText   = text{kind: "instant", check: checkInstant}
 	cronText      = part("cron", func(v string) api.Schedule { return api.Schedule{Cron: v} })
@@ -77,6 +78,14 @@ func checkThreshold(value string) string {
 		return ""
 	}
 	_, err := api.ParseThreshold(value)
+	return messageOf(err)
+}
+
+func checkPrice(value string) string {
+	if value == "" {
+		return ""
+	}
+	_, err := api.ParsePrice(value)
 	return messageOf(err)
 }
 
