@@ -29,6 +29,12 @@ func TestMain(m *testing.M) {
 		serveNothing("127.0.0.1:" + os.Getenv("PORT"))
 		return
 	}
+	if input := os.Getenv("BENCH_BARE"); input != "" {
+		if err := bare(input, os.Getenv("BENCH_BARE_URL"), os.Getenv("BENCH_BARE_OUT")); err != nil {
+			panic(err)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -89,8 +95,8 @@ func writeRecords(b *testing.B, path string, n int) {
 	must(b, file.Close())
 }
 
-// predict runs a job as a whole process and gives the run and what it cost.
-func predict(b *testing.B, job api.Job, dir string) (api.Run, *os.ProcessState, time.Duration) {
+// predictJob runs a job as a whole process and gives the run and what it cost.
+func predictJob(b *testing.B, job api.Job, dir string) (api.Run, *os.ProcessState, time.Duration) {
 	b.Helper()
 	text, err := json.Marshal(job)
 	must(b, err)
@@ -117,7 +123,7 @@ func BenchmarkOverheadOfARun(b *testing.B) {
 	input := filepath.Join(dir, "records.jsonl")
 	writeRecords(b, input, 150)
 	for b.Loop() {
-		run, _, wall := predict(b, benchJob(dir, input), dir)
+		run, _, wall := predictJob(b, benchJob(dir, input), dir)
 		b.ReportMetric(float64(run.EndedAt.Sub(run.StartedAt).Milliseconds()), "run-ms")
 		b.ReportMetric(float64(wall.Milliseconds()), "process-ms")
 	}
@@ -131,7 +137,7 @@ func BenchmarkOneMillionRecords(b *testing.B) {
 	job := benchJob(dir, input)
 	job.Predict.Server, job.Predict.Endpoint = nil, &api.Endpoint{URL: startServer(b)}
 	for b.Loop() {
-		run, state, wall := predict(b, job, dir)
+		run, state, wall := predictJob(b, job, dir)
 		if run.Counts.Committed != 1_000_000 {
 			b.Fatalf("counts are %+v", run.Counts)
 		}

@@ -22,6 +22,7 @@ import (
 // daemon is a runner that serves.
 type daemon struct {
 	b   *testing.B
+	dir string
 	cmd *exec.Cmd
 	// ready is how long it took from the start of the process.
 	ready time.Duration
@@ -29,7 +30,7 @@ type daemon struct {
 
 func startDaemon(b *testing.B, dir string) *daemon {
 	b.Helper()
-	d := &daemon{b: b, cmd: exec.Command(binary, "serve", "--data-dir", dir)}
+	d := &daemon{b: b, dir: dir, cmd: exec.Command(binary, "serve", "--data-dir", dir)}
 	log, err := d.cmd.StderrPipe()
 	must(b, err)
 	begin := time.Now()

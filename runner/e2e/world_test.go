@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/e2e/accountant"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
 )
 
@@ -47,14 +48,28 @@ func TestMain(m *testing.M) {
 }
 
 // serve is this test binary as the prediction server that the runner
-// launches. It writes down each request before it answers, and dies once by
-// kill -9 at request number E2E_SERVER_DIES.
+// launches. It writes down each request before it answers, has the faults in
+// the file E2E_SERVER_FAULTS, and dies once by kill -9 at request number
+// E2E_SERVER_DIES.
 func serve(path string) {
 	log, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		panic(err)
 	}
 	server := predicttest.New(predicttest.Options{Log: log})
+	if name := os.Getenv("E2E_SERVER_FAULTS"); name != "" {
+		var text []byte
+		var faults []predicttest.Fault
+		if text, err = os.ReadFile(name); err == nil {
+			err = json.Unmarshal(text, &faults)
+		}
+		if err != nil {
+			panic(err)
+		}
+		for _, fault := range faults {
+			server.Inject(fault)
+		}
+	}
 	if n, err := strconv.Atoi(os.Getenv("E2E_SERVER_DIES")); err == nil {
 		marker := path + ".died"
 		if _, err := os.Stat(marker); err != nil {
@@ -81,11 +96,14 @@ type world struct {
 	input string
 	job   api.Job
 	slots int // of a daemon; 0: as it comes
+
+	occurrence string
+	records    int // that have arrived
 }
 
 func newWorld(t *testing.T, input string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), input: input}
+	w := &world{t: t, dir: t.TempDir(), input: input, occurrence: occurrence}
 	if input == "" {
 		w.input = filepath.Join(w.dir, "records.csv")
 		var b strings.Builder
@@ -111,6 +129,17 @@ func newWorld(t *testing.T, input string) *world {
 	return w
 }
 
+// faults switches faults of the server on, from its next launch on; in the
+// words of predicttest.Fault.
+func (w *world) faults(faults ...map[string]any) {
+	w.t.Helper()
+	text, err := json.Marshal(faults)
+	w.must(err)
+	path := filepath.Join(w.dir, "faults.json")
+	w.must(os.WriteFile(path, text, 0o644))
+	w.job.Predict.Server.Env["E2E_SERVER_FAULTS"] = path
+}
+
 func (w *world) output() string    { return filepath.Join(w.dir, "out") }
 func (w *world) dataDir() string   { return filepath.Join(w.dir, "data") }
 func (w *world) serverLog() string { return filepath.Join(w.dir, "server.jsonl") }
@@ -119,14 +148,51 @@ func (w *world) serverLog() string { return filepath.Join(w.dir, "server.jsonl")
 // is killed. It gives what was printed and how the command ended.
 func (w *world) predict(failpoint string) (output string, err error) {
 	w.t.Helper()
+	out, err := w.command(failpoint).CombinedOutput()
+	return string(out), err
+}
+
+// command is the command of the README.
+func (w *world) command(failpoint string) *exec.Cmd {
+	w.t.Helper()
 	file := filepath.Join(w.dir, "job.json")
 	text, err := json.Marshal(w.job)
 	w.must(err)
 	w.must(os.WriteFile(file, text, 0o644))
-	cmd := exec.CommandContext(w.t.Context(), binary, "predict", "-f", file, "--data-dir", w.dataDir(), "--occurrence", occurrence)
+	cmd := exec.CommandContext(w.t.Context(), binary, "predict", "-f", file, "--data-dir", w.dataDir(), "--occurrence", w.occurrence)
 	cmd.Env = append(os.Environ(), w.failpointEnv(failpoint)...)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	return cmd
+}
+
+// predicts runs the command to its end, which must have this exit code.
+func (w *world) predicts(code int) {
+	w.t.Helper()
+	output, err := w.predict("")
+	if got := exitCode(err); got != code {
+		w.t.Fatalf("the command ended with %d (%v), want %d\n%s", got, err, code, output)
+	}
+}
+
+// exitCode is -1 where a command was killed or could not be run.
+func exitCode(err error) int {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		return -1
+	}
+	return 0
+}
+
+// audit has the accountant check the books.
+func (w *world) audit() *accountant.Account {
+	w.t.Helper()
+	account, err := accountant.Audit(w.dataDir(), w.output(), "id")
+	w.must(err)
+	if err := account.Err(); err != nil {
+		w.t.Error(err)
+	}
+	return account
 }
 
 func (w *world) failpointEnv(failpoint string) []string {
@@ -202,6 +268,12 @@ func (w *world) tree() map[string]string {
 			text = w.anonymous(text, "run", "times", "attempts", "launches", "runner", "uid")
 		case "_LATEST.json":
 			text = w.anonymous(text, "uid")
+		case "_DEAD_LETTERS.jsonl":
+			var letters []byte
+			for line := range bytes.Lines(text) {
+				letters = append(letters, w.anonymous(line, "run", "attempts", "first_seen", "last_seen")...)
+			}
+			text = letters
 		}
 		files[name] = string(text)
 		return err

@@ -1,0 +1,202 @@
+//go:build bench
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/durable"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
+	"github.com/batchpattern/terraform-provider-batch/runner/predict"
+	"github.com/batchpattern/terraform-provider-batch/runner/sink"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
+	"github.com/batchpattern/terraform-provider-batch/runner/split"
+)
+
+// What states, retries and metrics cost on the data path: the CPU time of a run
+// against that of a bare loop over the same rooms (split, read, predict, write,
+// sync), which keeps no books and can't go on after anything. What a run of one
+// record costs, the start of the process above all, is taken off both. The two
+// take turns, and the least disturbed of each are compared.
+func BenchmarkStateAndRetries(b *testing.B) {
+	const records, pairs = 500_000, 5
+	dir := b.TempDir()
+	long, short := filepath.Join(dir, "records.jsonl"), filepath.Join(dir, "one.jsonl")
+	writeRecords(b, long, records)
+	writeRecords(b, short, 1)
+	url := startServer(b)
+	for b.Loop() {
+		var whole, bare []float64
+		for n := range pairs {
+			dir := filepath.Join(dir, fmt.Sprint(n))
+			must(b, os.Mkdir(dir, 0o755))
+			w := wholeRun(b, long, url, filepath.Join(dir, "long"), records) - wholeRun(b, short, url, filepath.Join(dir, "short"), 1)
+			l := bareLoop(b, long, url, filepath.Join(dir, "bare")) - bareLoop(b, short, url, filepath.Join(dir, "bare-short"))
+			whole, bare = append(whole, float64(w)/records), append(bare, float64(l)/records)
+		}
+		b.ReportMetric(100*(slices.Min(whole)/slices.Min(bare)-1), "%-over-bare")
+		b.ReportMetric(slices.Min(whole), "cpu-ns/record")
+		b.ReportMetric(slices.Min(bare), "bare-cpu-ns/record")
+	}
+}
+
+// wholeRun is the CPU time of the command that predicts a file.
+func wholeRun(b *testing.B, input, url, dir string, records int64) time.Duration {
+	b.Helper()
+	must(b, os.Mkdir(dir, 0o755))
+	job := benchJob(dir, input)
+	job.Predict.Server, job.Predict.Endpoint = nil, &api.Endpoint{URL: url}
+	run, state, _ := predictJob(b, job, dir)
+	if run.Counts.Committed != records {
+		b.Fatalf("counts are %+v", run.Counts)
+	}
+	return state.UserTime() + state.SystemTime()
+}
+
+// bareLoop runs bare in a process of its own and gives its CPU time.
+func bareLoop(b *testing.B, input, url, out string) time.Duration {
+	b.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "BENCH_BARE="+input, "BENCH_BARE_URL="+url, "BENCH_BARE_OUT="+out)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		b.Fatalf("%v\n%s", err, text)
+	}
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+}
+
+// bare predicts a file without books.
+func bare(input, url, out string) error {
+	ctx := context.Background()
+	job := benchJob(out, input).WithDefaults()
+	columns := slices.Concat(job.Predict.Features.Columns, job.Output.Keep)
+	occasion := api.Occasion{Occurrence: time.Unix(0, 0).UTC(), Run: "bare"}
+	files, err := source.Find(*job.Input.Files, occasion, columns)
+	if err != nil {
+		return err
+	}
+	output, err := sink.Open(durable.OS(), *job.Output.Files, job.Name, "uid", occasion)
+	if err != nil {
+		return err
+	}
+	if err := output.Prepare(); err != nil {
+		return err
+	}
+	client, err := predict.New(predict.Config{Protocol: job.Predict.Protocol, BaseURL: url, Model: job.Predict.Model, Features: job.Predict.Features,
+		Outputs: job.Predict.Outputs, Parallelism: int(*job.Parallelism), Timeout: job.Predict.RequestTimeout.Value()})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.Describe(ctx); err != nil {
+		return err
+	}
+	var cuts []split.Slice
+	err = split.Split(ctx, files, *job.MiniBatch.Rows, func(s split.Slice) error {
+		cuts = append(cuts, s)
+		return nil
+	})
+	for n, s := range cuts {
+		if err == nil {
+			err = barePart(ctx, job, files[s.File], s, client, output, int64(n+1))
+		}
+	}
+	return err
+}
+
+// asked is a request and what came of it.
+type asked struct {
+	keys     [][]byte
+	response *predict.Response
+	err      error
+	done     chan struct{}
+}
+
+// barePart predicts a slice: requests side by side, answers in order.
+func barePart(ctx context.Context, job api.Job, pinned source.File, s split.Slice, client *predict.Client, output *sink.Files, number int64) error {
+	file, err := pinned.Open()
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // read only
+	features := len(job.Predict.Features.Columns)
+	reader, err := pinned.Records(file, s.Offset, s.Length, s.FirstLine, slices.Concat(job.Predict.Features.Columns, job.Output.Keep))
+	if err != nil {
+		return err
+	}
+	ordered, read := make(chan *asked, *job.Parallelism), make(chan error, 1)
+	go func() {
+		defer close(ordered)
+		var q *asked
+		request := client.NewRequest()
+		send := func() {
+			going, current := request, q
+			ordered <- current
+			go func() {
+				defer close(current.done)
+				current.response, current.err = client.Predict(ctx, going, predict.Send{Key: fmt.Sprint(number)})
+				going.Release()
+			}()
+			q, request = nil, client.NewRequest()
+		}
+		for {
+			record, err := reader.Read()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err == nil && q == nil {
+				q = &asked{done: make(chan struct{})}
+			}
+			if err == nil {
+				err = request.Add(record.Values[:features])
+			}
+			if err != nil {
+				read <- err
+				return
+			}
+			q.keys = append(q.keys, slices.Clone(record.Values[features].Bytes))
+			if int64(request.Len()) == *job.Predict.RowsPerRequest {
+				send()
+			}
+		}
+		if q != nil {
+			send()
+		}
+		read <- nil
+	}()
+	var part *sink.Part
+	var cells []format.Value
+	for q := range ordered {
+		<-q.done
+		if q.err != nil {
+			return q.err
+		}
+		if part == nil {
+			if part, err = output.Stage(1, number, 1, slices.Concat(job.Output.Keep, q.response.Columns())); err != nil {
+				return err
+			}
+		}
+		for i := range q.response.Len() {
+			cells = q.response.Values(i, append(cells[:0], format.Value{Bytes: q.keys[i], JSON: true}))
+			if err := part.Write(cells); err != nil {
+				return err
+			}
+		}
+		q.response.Release()
+	}
+	if err := <-read; err != nil {
+		return err
+	}
+	_, err = part.Finish()
+	return err
+}

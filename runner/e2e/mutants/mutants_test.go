@@ -1,0 +1,144 @@
+//go:build mutants
+
+package mutants
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// root is the module's folder.
+const root = "../../.."
+
+// histories is the test of the model.
+const histories = "TestWhateverHappensEveryRecordHasOneOutcome"
+
+// mutant is a bug and the test that must catch it.
+type mutant struct {
+	bug      string
+	file     string // of the module
+	old, new string // old occurs exactly once
+	test     string // a pattern of -run that one test fits
+	room     string // the test's package
+	drawn    bool   // the test draws its cases
+}
+
+var mutants = []mutant{
+	{
+		bug:  "drop the fence check",
+		file: "runner/store/mini_batches.go",
+		old:  "AND state = 'running' AND epoch = $10 AND fence = $11 AND records = $12", new: "AND state = 'running' AND epoch = $10 AND $11 > 0 AND records = $12",
+		test: "TestALateWorkerIsFencedOff", room: "./runner/engine",
+	},
+	{
+		bug:  "publish before the row",
+		file: "runner/engine/commit.go",
+		old:  "	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {\n		counted, err := tx.Run(x.run.ID)",
+		new: "	x.run.Intent = store.Intent{State: api.RunSucceeded, Revision: ahead.revision, Parts: ahead.parts, Folder: x.out.Folder(), At: x.e.Now()}\n" +
+			"	if err := x.publishOnce(); err != nil {\n		return err\n	}\n" +
+			"	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {\n		counted, err := tx.Run(x.run.ID)",
+		test: histories, room: "./runner/engine", drawn: true,
+	},
+	{
+		bug:  "move the mark on failure",
+		file: "runner/engine/ledger.go",
+		old:  "	if counted.Counts.Committed == 0 {\n		return tx.FreeOwed(run.ID)", new: "	if counted.Counts.Committed < 0 {\n		return tx.FreeOwed(run.ID)",
+		test: "TestARunThatCommitsNothingMovesNoMemory", room: "./runner/engine",
+	},
+	{
+		bug:  "dead-letter on timeout",
+		file: "runner/predict/error.go",
+		old:  "	reason := \"\"\n	switch {\n	case errors.Is(a.Err, retryhttp.ErrTooLong):",
+		new:  "	if e.Timeout {\n		e.Class = api.ClassData\n	}\n	reason := \"\"\n	switch {\n	case errors.Is(a.Err, retryhttp.ErrTooLong):",
+		test: "TestATimeoutIsNoRecordsFault", room: "./runner/engine",
+	},
+	{
+		bug:  "skip the folder fsync",
+		file: "runner/sink/stage.go",
+		old:  "	if err := p.sink.fs.SyncDir(filepath.Dir(p.full())); err != nil {\n		return err\n	}\n", new: "",
+		test: "TestAPartIsSyncedBeforeItsFolderIs", room: "./runner/sink",
+	},
+	{
+		bug:  "count a dead letter twice",
+		file: "runner/store/mini_batches.go",
+		old:  "c.DeadLettered += g.dead", new: "c.DeadLettered += 2 * g.dead",
+		test: "TestTheAccountsBalanceAfterEveryTransition", room: "./runner/store", drawn: true,
+	},
+	{
+		bug:  "forget what a run owes",
+		file: "runner/engine/ledger.go",
+		old:  "carriesOwn(plan.Spec))\n	if err", new: "false)\n	if err",
+		test: "TestTheLedgerAcrossRunsThatEndInEveryWay", room: "./runner/engine",
+	},
+}
+
+// Each seeded bug is caught by the test that is named for it, and by no failure
+// to compile.
+func TestEachSeededBugIsCaught(t *testing.T) {
+	var table strings.Builder
+	for _, m := range mutants {
+		t.Run(m.bug, func(t *testing.T) {
+			start := time.Now()
+			output, err := m.run(t)
+			caught := err != nil && regexp.MustCompile(`(?m)^--- FAIL: `+m.test).MatchString(output)
+			fmt.Fprintf(&table, "%-28s %-32s %-8v %4.0f s  %s\n", m.bug, m.file, caught, time.Since(start).Seconds(), m.test)
+			if !caught {
+				t.Errorf("%s did not notice: %v\n%s", m.test, err, tail(output))
+			}
+		})
+	}
+	t.Logf("\n%-28s %-32s %-8s %6s  %s\n%s", "seeded bug", "in", "caught", "took", "by", table.String())
+}
+
+// run runs the test over the source with the bug in it.
+func (m mutant) run(t *testing.T) (output string, err error) {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, m.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		t.Fatalf("%s holds the anchor of %q %d times; bring the mutant up to date:\n%s", m.file, m.bug, n, m.old)
+	}
+	dir := t.TempDir()
+	mutated := filepath.Join(dir, "mutated.go")
+	if err := os.WriteFile(mutated, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: mutated}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"test", "-overlay", file, "-count=1", "-timeout=5m", "-run", "^" + m.test + "$", m.room}
+	if m.drawn {
+		args = append(args, "-rapid.nofailfile", "-rapid.shrinktime=1ms")
+	}
+	if m.test == histories {
+		args = append(args, "-histories=2000") // it ends at the first that fails
+	}
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// tail is the end of an output.
+func tail(output string) string {
+	lines := strings.Split(output, "\n")
+	return strings.Join(lines[max(0, len(lines)-30):], "\n")
+}
