@@ -102,10 +102,12 @@ func bare(input, url, out string) error {
 		return err
 	}
 	var cuts []split.Slice
-	err = split.Split(ctx, files, *job.MiniBatch.Rows, func(s split.Slice) error {
-		cuts = append(cuts, s)
-		return nil
-	})
+	for i, file := range files {
+		err = errors.Join(err, split.File(ctx, i, file, split.Options{Rows: *job.MiniBatch.Rows}, func(s split.Slice) error {
+			cuts = append(cuts, s)
+			return nil
+		}))
+	}
 	for n, s := range cuts {
 		if err == nil {
 			err = barePart(ctx, job, files[s.File], s, client, output, int64(n+1))

@@ -46,7 +46,7 @@ func (p *planner) planCandidate(c source.Candidate) error {
 		return err
 	}
 	sum := sha256.New()
-	err = split.File(p.ctx, len(p.files), c.File, *p.x.job.MiniBatch.Rows, sum, p.add)
+	err = split.File(p.ctx, len(p.files), c.File, split.Options{Rows: *p.x.job.MiniBatch.Rows, Sum: sum}, p.add)
 	if failure, ok := errors.AsType[*api.Failure](err); ok && failure.Reason == api.Reason(api.ClassInputChanged) {
 		p.left = append(p.left, source.Left{Path: c.Path, Why: "changed while it was read"})
 		return p.rewind(before)

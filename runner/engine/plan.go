@@ -121,7 +121,8 @@ func (p *planner) find() (err error) {
 func (p *planner) planAll() error {
 	for _, file := range p.whole {
 		p.files = append(p.files, file)
-		if err := split.Around(p.ctx, len(p.files)-1, file, *p.x.job.MiniBatch.Rows, p.taken[pinOf(file)], p.add); err != nil {
+		how := split.Options{Rows: *p.x.job.MiniBatch.Rows, Around: p.taken[pinOf(file)]}
+		if err := split.File(p.ctx, len(p.files)-1, file, how, p.add); err != nil {
 			return err
 		}
 	}

@@ -30,45 +30,36 @@ type Slice struct {
 
 const bufferSize = 256 << 10
 
-// Split calls emit for each slice of rows records, the last of a file may hold
-// fewer, in the order of the files. Memory does not grow with the input.
-//
-// A file that is no longer the one that was found gives the *api.Failure
-// input_changed; the slices emitted until then are worth nothing.
-func Split(ctx context.Context, files []source.File, rows int64, emit func(Slice) error) error {
-	if rows < 1 {
-		return fmt.Errorf("split input: %d rows per mini-batch; at least 1 is needed", rows)
-	}
-	for i, file := range files {
-		if err := File(ctx, i, file, rows, nil, emit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Span is a stretch of a file that begins and ends where records do.
 type Span struct{ Offset, Length int64 }
 
-// Around is Split for one file, the one of that index, but for the records in
-// the spans, which are in order and do not overlap.
-func Around(ctx context.Context, index int, file source.File, rows int64, spans []Span, emit func(Slice) error) error {
-	c, err := newCutter(index, file, rows, emit)
-	if err != nil {
-		return err
-	}
-	c.around = spans
-	return c.splitFile(ctx, file, nil)
+// Options say how a file is cut.
+type Options struct {
+	Rows int64 // records in a slice; the last before a span or the end may hold fewer
+	// Around is left out: in order, without overlaps.
+	Around []Span
+	// Sum gets the whole content of the file, in the same pass.
+	Sum io.Writer
 }
 
-// File is Split for one file, the one of that index. The whole content of the
-// file is written to sum, if there is one, in the same pass.
-func File(ctx context.Context, index int, file source.File, rows int64, sum io.Writer, emit func(Slice) error) error {
-	c, err := newCutter(index, file, rows, emit)
-	if err != nil {
-		return err
+// File calls emit for each slice of a file, the one of that index, in order.
+// Memory does not grow with the file.
+//
+// A file that is no longer the one that was found gives the *api.Failure
+// input_changed; the slices emitted until then are worth nothing.
+func File(ctx context.Context, index int, file source.File, o Options, emit func(Slice) error) error {
+	if o.Rows < 1 {
+		return fmt.Errorf("split input %s: %d rows per mini-batch; at least 1 is needed", file.Path, o.Rows)
 	}
-	return c.splitFile(ctx, file, sum)
+	framer, err := format.NewFramer(file.Format)
+	if err != nil {
+		return fmt.Errorf("split input %s: %w", file.Path, err)
+	}
+	c := &cutter{
+		framer: framer, rows: o.Rows, around: o.Around, emit: emit, startLine: file.StartLine,
+		slice: Slice{File: index, Offset: file.Start, FirstLine: file.StartLine},
+	}
+	return c.splitFile(ctx, file, o.Sum)
 }
 
 // cutter cuts one file.
@@ -77,20 +68,9 @@ type cutter struct {
 	rows      int64
 	emit      func(Slice) error
 	startLine int64
-	slice     Slice  // grows until it is full and
-	full      Slice  // waits here: blank lines at the end of the file are still to be added
-	around    []Span // are left out
-}
-
-func newCutter(index int, file source.File, rows int64, emit func(Slice) error) (*cutter, error) {
-	framer, err := format.NewFramer(file.Format)
-	if err != nil {
-		return nil, fmt.Errorf("split input %s: %w", file.Path, err)
-	}
-	return &cutter{
-		framer: framer, rows: rows, emit: emit, startLine: file.StartLine,
-		slice: Slice{File: index, Offset: file.Start, FirstLine: file.StartLine},
-	}, nil
+	slice     Slice // grows until it is full and
+	full      Slice // waits here: blank lines at the end of the file are still to be added
+	around    []Span
 }
 
 func (c *cutter) splitFile(ctx context.Context, file source.File, sum io.Writer) error {

@@ -35,9 +35,19 @@ func input(t fataler, dir, format string, texts ...string) []source.File {
 
 type fataler interface{ Fatal(args ...any) }
 
+// splitAll cuts files one after another.
+func splitAll(ctx context.Context, files []source.File, rows int64, emit func(split.Slice) error) error {
+	for i, file := range files {
+		if err := split.File(ctx, i, file, split.Options{Rows: rows}, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func slices(t fataler, files []source.File, rows int64) []split.Slice {
 	var got []split.Slice
-	err := split.Split(context.Background(), files, rows, func(s split.Slice) error {
+	err := splitAll(context.Background(), files, rows, func(s split.Slice) error {
 		got = append(got, s)
 		return nil
 	})
@@ -80,14 +90,14 @@ func TestSlices(t *testing.T) {
 }
 
 func TestRowsMustBePositive(t *testing.T) {
-	if err := split.Split(context.Background(), nil, 0, nil); err == nil {
+	if err := split.File(context.Background(), 0, source.File{Format: "csv"}, split.Options{}, nil); err == nil {
 		t.Error("0 rows were fine")
 	}
 }
 
 func TestAnErrorOfEmitEndsTheSplit(t *testing.T) {
 	stop, calls := errors.New("stop"), 0
-	err := split.Split(context.Background(), input(t, t.TempDir(), "csv", "h\n1\n2\n3\n"), 1, func(split.Slice) error {
+	err := splitAll(context.Background(), input(t, t.TempDir(), "csv", "h\n1\n2\n3\n"), 1, func(split.Slice) error {
 		calls++
 		return stop
 	})
@@ -100,7 +110,7 @@ func TestSplitEndsWithItsContext(t *testing.T) {
 	files := input(t, t.TempDir(), "csv", "h\n"+strings.Repeat("1\n", 1<<20))
 	ctx, cancel := context.WithCancel(context.Background())
 	slices := 0
-	err := split.Split(ctx, files, 1, func(split.Slice) error {
+	err := splitAll(ctx, files, 1, func(split.Slice) error {
 		slices++
 		cancel()
 		return nil
@@ -129,11 +139,11 @@ func TestAFileThatChangesIsNoInput(t *testing.T) {
 	for name, change := range map[string]func(string){"grown": grow, "cut": truncate} {
 		before := input(t, t.TempDir(), "csv", "h\n1\n2\n3\n")
 		change(before[0].Path)
-		wantChanged(t, name+" before", split.Split(context.Background(), before, 1, func(split.Slice) error { return nil }))
+		wantChanged(t, name+" before", splitAll(context.Background(), before, 1, func(split.Slice) error { return nil }))
 
 		during := input(t, t.TempDir(), "csv", "h\n1\n2\n3\n")
 		once := change
-		wantChanged(t, name+" meanwhile", split.Split(context.Background(), during, 1, func(split.Slice) error {
+		wantChanged(t, name+" meanwhile", splitAll(context.Background(), during, 1, func(split.Slice) error {
 			if once != nil {
 				once(during[0].Path)
 				once = nil
@@ -217,7 +227,7 @@ func TestSlicesAroundWhatIsLeftOut(t *testing.T) {
 				together = append(together, records(t, file, s.Offset, s.Length, s.FirstLine)...)
 			}
 		}
-		if err := split.Around(t.Context(), 0, file, rows, spans, func(s split.Slice) error {
+		if err := split.File(t.Context(), 0, file, split.Options{Rows: rows, Around: spans}, func(s split.Slice) error {
 			part := records(t, file, s.Offset, s.Length, s.FirstLine)
 			if int64(len(part)) != s.Records || s.Records > rows {
 				t.Fatalf("slice %+v yields %d records", s, len(part))
@@ -288,7 +298,7 @@ func TestTheWholeFileIsSummedUpInTheSamePass(t *testing.T) {
 		file := input(t, t.TempDir(), "csv", text)[0]
 		var seen strings.Builder
 		var summed []split.Slice
-		if err := split.File(t.Context(), 7, file, 2, &seen, func(s split.Slice) error {
+		if err := split.File(t.Context(), 7, file, split.Options{Rows: 2, Sum: &seen}, func(s split.Slice) error {
 			s.File -= 7
 			summed = append(summed, s)
 			return nil
