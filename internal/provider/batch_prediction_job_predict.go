@@ -103,7 +103,7 @@ func serverSchema() schema.Attribute {
 		Attributes: map[string]schema.Attribute{
 			"command": schema.ListAttribute{
 				Required: true, ElementType: types.StringType,
-				MarkdownDescription: "Program and arguments, without a shell. `{port}`, `{model_name}` and `{model_version}` are replaced; the port is in the environment variable `PORT` too.",
+				MarkdownDescription: "Program and arguments, without a shell; a program without a path is looked for in the `PATH` of whoever started the runner. `{port}`, `{model_name}` and `{model_version}` are replaced; the port is in the environment variable `PORT` too.",
 			},
 			"working_dir": schema.StringAttribute{
 				Optional:            true,

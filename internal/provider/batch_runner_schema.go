@@ -53,7 +53,7 @@ func (r *runnerResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 			},
 			"environment_file": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Absolute path of a file with lines `NAME=value`, in which `{ env = \"NAME\" }` is looked up. A local runner inherits nothing of Terraform's environment. Default: none. A change restarts the daemon.",
+				MarkdownDescription: "Absolute path of a file with lines `NAME=value`, in which `{ env = \"NAME\" }` is looked up. Of Terraform's environment a local runner inherits `PATH`, `HOME`, `LANG` and `TZ` alone. Default: none. A change restarts the daemon.",
 			},
 			"drain_timeout": schema.StringAttribute{
 				Optional: true, CustomType: durationText,

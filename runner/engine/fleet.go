@@ -94,6 +94,9 @@ func (f *fleet) release(s *readyServer) {
 // followed by a launch. It needs no release. Where healthy servers give way to
 // it because they answer wrongly, why is freshSick, and that counts as a loss.
 func (f *fleet) fresh(ctx context.Context, why string) (*readyServer, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) // also of a worker that was left behind: others have the servers now
+	}
 	f.mu.Lock()
 	counted := why == freshSick && !f.alone && f.x.job.Predict.Server != nil
 	f.mu.Unlock()
@@ -279,9 +282,14 @@ func isLaunchFailure(err error) bool {
 	return ok && (failure.Reason == api.ReasonLaunchFailed || failure.Reason == api.ReasonStartTimeout)
 }
 
-// watch hears of a loss that no request meets.
+// watch hears of a loss that no request meets, as long as there is a fleet: a
+// process that no signal ends must not keep its run from ending.
 func (f *fleet) watch(server *readyServer) {
-	<-server.lost()
+	select {
+	case <-server.lost():
+	case <-f.ctx.Done():
+		return
+	}
 	if _, err := f.lose(f.ctx, server); err != nil {
 		f.x.log.Warn("record the loss of a prediction server", "error", err)
 	}

@@ -517,3 +517,25 @@ func TestTheGoldenRecordWarmsTheModelUp(t *testing.T) {
 		}
 	})
 }
+
+// undying is a server that no signal ends, as one that hangs in a driver.
+type undying struct {
+	engine.Process
+	exited chan struct{}
+}
+
+func (u undying) Exited() <-chan struct{} { return u.exited }
+func (u undying) Stop(context.Context, time.Duration) error {
+	return errors.New("it does not end after SIGKILL")
+}
+
+func TestAServerThatCannotBeKilledKeepsNoRun(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		servers := launchedInMemory(b, nil)
+		b.launch = func(c launch.Command) (engine.Process, error) {
+			server, err := servers.launch(c)
+			return undying{server, make(chan struct{})}, err
+		}
+		b.expect(b.day(0), "succeeded() 30/0/0/0")
+	})
+}

@@ -8,12 +8,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/durable/durabletest"
+	"github.com/batchpattern/terraform-provider-batch/runner/engine"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink/sinktest"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
 // refuse has the server refuse records, alone or among others.
@@ -395,5 +400,52 @@ func TestAProgressiveRunIsRedriven(t *testing.T) {
 		if m, err := sinktest.Check(os.DirFS(b.folder(occurrence))); err != nil || m.Counts.Committed != 30 {
 			b.t.Errorf("published %+v: %v", m, err)
 		}
+	})
+}
+
+// Parts that a newer runner can't go on with are given up, and the redrive with
+// them: what was published stays.
+func TestAnUpgradeEndsARedrive(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		b.job.Predict.RequestTimeout = "1h"
+		accept := b.refuse("11", "22")
+		run := b.day(0)
+		accept()
+		remove := b.server.Inject(predicttest.Fault{Record: "22", Hang: true})
+		b.redrive(run.ID)
+		b.inTime("one mini-batch to be staged", func() bool {
+			run, err := b.store.Run(run.ID)
+			must(b.t, err)
+			return run.Counts.Staged == 1
+		})
+		b.stop()
+		remove()
+		defer engine.KnowPlanFormat(99, false)()
+		b.open()
+		must(b.t, b.store.Write(b.t.Context(), func(tx *store.Tx) error { return tx.SetPlanFormat(run.ID, 99) }))
+		must(b.t, b.engine.Start(b.t.Context()))
+		b.expect(b.rested(run.ID), "incomplete() 28/0/2/0")
+		b.redrive(run.ID)
+		b.expect(b.rested(run.ID), "succeeded() 30/0/0/0")
+	})
+}
+
+// A redrive that betters nothing, and can't be published, leaves what was.
+func TestARedriveThatIsNeverPublishedIsGivenUp(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		disk := durabletest.New(b.fs)
+		b.fs = disk
+		b.job.KeepWithheld = "1h"
+		accept := b.refuse("11", "22")
+		run := b.day(0)
+		disk.Fail(durabletest.Exchange, syscall.EIO)
+		b.redrive(run.ID)
+		b.expect(b.rested(run.ID), "failed(publish) 28/0/2/0")
+		time.Sleep(2 * time.Hour)
+		disk.Fail(durabletest.Exchange, nil)
+		accept()
+		b.retry(run.ID)
+		b.redrive(run.ID)
+		b.expect(b.rested(run.ID), "succeeded() 30/0/0/0")
 	})
 }

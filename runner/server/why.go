@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -65,7 +66,7 @@ func cause(why api.Why) string {
 	case run.State == api.RunQueued:
 		return "it waits in the queue: " + waits(run.Reason)
 	case !run.State.Ended():
-		return fmt.Sprintf("it is under way: %s", run.State)
+		return fmt.Sprintf("it is under way: %s", run.State) + notReady(why)
 	case run.State == api.RunSucceeded:
 		return fmt.Sprintf("every one of %s planned records is committed", api.Thousands(run.Counts.Planned))
 	case run.State == api.RunCancelled:
@@ -74,6 +75,22 @@ func cause(why api.Why) string {
 		return fmt.Sprintf("%s of %s planned records have no prediction", api.Thousands(run.Counts.Failed()), api.Thousands(run.Counts.Planned))
 	}
 	return cmp.Or(string(run.Reason), string(run.State))
+}
+
+// notReady says what the server of a run that waits for it answered last.
+func notReady(why api.Why) string {
+	if why.Run.State != api.RunProvisioning {
+		return ""
+	}
+	for _, e := range slices.Backward(why.Events) {
+		switch e.Kind {
+		case "not_ready":
+			return "; the prediction server is not ready: " + e.Detail
+		case "launch":
+			return ""
+		}
+	}
+	return ""
 }
 
 // overtaken says which occurrence took the place of a run, and what to set so

@@ -103,6 +103,18 @@ func TestTheNextCommandsFitTheState(t *testing.T) {
 	}
 }
 
+func TestARunThatWaitsForItsServerSaysWhatTheServerAnswers(t *testing.T) {
+	launch, answer := api.Event{Kind: "launch"}, api.Event{Kind: "not_ready", Detail: "503 loading"}
+	for want, events := range map[string][]api.Event{
+		"it is under way: provisioning; the prediction server is not ready: 503 loading": {launch, answer},
+		"it is under way: provisioning": {launch, answer, launch},
+	} {
+		if got := cause(api.Why{Run: api.Run{State: api.RunProvisioning}, Events: events}); got != want {
+			t.Errorf("%v: %q, want %q", events, got, want)
+		}
+	}
+}
+
 // A run that gave way to a newer occurrence is nobody's fault: its reader wants
 // to know which one that was, and how to have both.
 func TestWhyNamesTheOccurrenceThatARunGaveWayTo(t *testing.T) {

@@ -102,6 +102,9 @@ func (t *Tx) TakerOf(run string) (Taken, error) {
 // having committed anything.
 func (t *Tx) FreeOwed(run string) error { return t.exec(ledgerFreed, run) }
 
+// SettleOwed settles those of them that the run has committed.
+func (t *Tx) SettleOwed(run string) error { return t.exec(ledgerSettled, run, nanos(t.Now)) }
+
 // CloseOwed ends a run's claims once it has committed something. What it
 // committed or dead-lettered is settled, the rest is owed again. With own, what
 // it left of its own input is owed from now on, too; files are the pinned
@@ -111,7 +114,7 @@ func (t *Tx) FreeOwed(run string) error { return t.exec(ledgerFreed, run) }
 // before the next run takes its row; every other one counts as carried: so many
 // records.
 func (t *Tx) CloseOwed(run Run, identity string, files []json.RawMessage, own bool) (carried int64, err error) {
-	if err := t.exec(ledgerSettled, run.ID, nanos(t.Now)); err != nil {
+	if err := t.SettleOwed(run.ID); err != nil {
 		return 0, err
 	}
 	if err := t.exec(owedAgain, run.ID); err != nil {

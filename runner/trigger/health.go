@@ -148,8 +148,15 @@ func describe(run api.Run, zone *time.Location) string {
 		fmt.Fprintf(&b, " (%s)", run.Reason)
 	}
 	if c := run.Counts; run.MiniBatches.Total > 0 || run.State == api.RunSucceeded {
-		fmt.Fprintf(&b, ": %s of %s in %s", api.Thousands(c.Committed+c.Staged),
+		done := c.Committed
+		if !run.State.Ended() {
+			done += c.Staged
+		}
+		fmt.Fprintf(&b, ": %s of %s in %s", api.Thousands(done),
 			api.Counted(c.Planned, "record"), api.Counted(run.MiniBatches.Total, "mini-batch"))
+		if run.State.Ended() && c.Staged > 0 {
+			fmt.Fprintf(&b, ", %s staged", api.Thousands(c.Staged))
+		}
 		if c.DeadLettered > 0 {
 			fmt.Fprintf(&b, ", %s dead-lettered", api.Thousands(c.DeadLettered))
 		}

@@ -71,7 +71,8 @@ func endUnfinished(tx *store.Tx, r store.Restoration) error {
 		if err := tx.CancelMiniBatches(run.ID); err != nil {
 			return err
 		}
-		if err := tx.FreeOwed(run.ID); err != nil {
+		// What the run had made visible by then is done, the rest is owed again.
+		if err := errors.Join(tx.SettleOwed(run.ID), tx.FreeOwed(run.ID)); err != nil {
 			return err
 		}
 		// A folder that it has shown is left as it is: it may be complete by now.

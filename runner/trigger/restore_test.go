@@ -163,6 +163,44 @@ func TestJobsThatRememberWhatTheyTookAreHeld(t *testing.T) {
 }
 
 // owe writes a row into a job's ledger, as a run that ends does.
+// Owed records that a run under way had shown are not taken once more.
+func TestWhatWasCommittedBeforeTheBackupIsNotOwedAgain(t *testing.T) {
+	for visible, want := range map[bool]bool{true: false, false: true} {
+		lost := newRoom(t, "2026-01-01T00:30:00Z")
+		uid := lost.put(validJob("late", nil)).UID
+		lost.owe(uid, "")
+		if _, _, err := lost.Run(t.Context(), "late", api.Trigger{}, "", "test"); err != nil {
+			t.Fatal(err)
+		}
+		run := lost.move(lost.active(uid)[0], api.RunPlanning)
+		lost.write(func(tx *store.Tx) error {
+			return errors.Join(
+				tx.InsertMiniBatches(run.ID, []store.MiniBatch{{Number: 1, Records: 7, Ledger: 1}}),
+				tx.InsertPlan(store.Plan{Run: run.ID, Format: 1, Spec: validJob("late", nil), Files: []byte("[{}]"), Records: 7, Hash: "h"}),
+				tx.ClaimOwed(run.ID))
+		})
+		run = lost.move(lost.move(run, api.RunProvisioning), api.RunRunning)
+		lost.write(func(tx *store.Tx) error {
+			claimed, err := tx.Claim(run, 1, false)
+			if err == nil {
+				err = tx.Stage(run, claimed[0], store.Staged{Path: "1/000001.1", Records: 7})
+			}
+			if err == nil && visible {
+				err = tx.CommitShown(run, claimed[0])
+			}
+			return err
+		})
+		r := restored(t, lost.backUp(), "2026-01-01T09:00:00Z", "2026-01-01T09:00:00Z")
+		r.write(func(tx *store.Tx) error {
+			owes, err := tx.Owes(uid)
+			if owes != want {
+				t.Errorf("visible %v: owed still: %v", visible, owes)
+			}
+			return err
+		})
+	}
+}
+
 func (r *room) owe(uid, identity string) {
 	r.t.Helper()
 	run := store.Run{Run: api.Run{JobUID: uid, Job: "owing", Occurrence: r.clock.now(), Origin: api.OriginManual}}

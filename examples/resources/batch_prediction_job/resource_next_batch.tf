@@ -20,5 +20,6 @@ resource "batch_prediction_job" "events" {
   }
   output       = { files = { uri = "${var.lake}/scored/at={scheduled_at}/" }, keep_for = "90d" }
   retry        = { policy = "next_batch", max_carries = 3 }
+  max_failed   = "50%"                                    # above it nothing is carried: the run is withheld
   dead_letters = { input = "key_only", keep_for = "30d" } # events must not be copied
 }
