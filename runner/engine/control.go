@@ -16,6 +16,9 @@ const (
 	// unprovenTries is how many single records of a request that failed are
 	// tried before it counts as one in which nothing succeeds.
 	unprovenTries = 8
+	// hungTries is how many it is where the request was not answered in time:
+	// each of them may take as long.
+	hungTries = 4
 	// unprovenLimit is how many mini-batches in which nothing succeeds fail a
 	// run in which nothing has succeeded.
 	unprovenLimit = 4
@@ -133,28 +136,48 @@ func (q *question) prove(ctx context.Context, part span, cause error) error {
 	if found, err := d.remember(ctx, q.a); found || err != nil {
 		return err
 	}
-	n := part.hi - part.lo
-	tries := min(n, unprovenTries)
-	for i := range tries {
-		at := part.lo
-		if tries > 1 {
-			at += i * (n - 1) / (tries - 1)
-		}
-		single := q.b.request.Slice(at, at+1)
-		q.a.effort.controls.Add(1)
-		err := d.ask(ctx, single, q.a.alone)
-		if err == nil {
-			d.control.keep(single, 0)
-		}
-		single.Release()
-		if err == nil || d.control.known() {
+	tries := unprovenTries
+	if q.a.alone != nil && q.a.alone.hangs(cause) {
+		tries = hungTries
+	}
+	for _, at := range spread(part, tries) {
+		err := q.try(ctx, at)
+		switch {
+		case err == nil, d.control.known():
 			return nil
-		}
-		if !refuses(err) && !tooLarge(err) {
+		case q.a.alone != nil && q.a.alone.hangs(err):
+			// no more than that this one is not the control
+		case !refuses(err) && !tooLarge(err):
 			return err
 		}
 	}
 	return &unproven{cause}
+}
+
+// spread gives up to n places of a part, as far from each other as they can be.
+func spread(part span, n int) []int {
+	last := part.hi - part.lo - 1
+	n = min(n, last+1)
+	places := make([]int, n)
+	for i := range places {
+		places[i] = part.lo
+		if n > 1 {
+			places[i] += i * last / (n - 1)
+		}
+	}
+	return places
+}
+
+// try sends a record alone; one that succeeds is the control.
+func (q *question) try(ctx context.Context, at int) error {
+	single := q.b.request.Slice(at, at+1)
+	defer single.Release()
+	q.a.effort.controls.Add(1)
+	err := q.a.d.ask(ctx, single, q.a.alone)
+	if err == nil {
+		q.a.d.control.keep(single, 0)
+	}
+	return err
 }
 
 // remember takes a record for the control that was predicted by an earlier

@@ -36,6 +36,8 @@ type attemptEnd struct {
 	RetryAfter   time.Duration // what a throttling server asked for
 	Used         int64         // attempts used up before this one
 	WaitingSince time.Time     // since when it waits without using attempts; zero: it does not
+	TimedOut     bool          // by a request's timeout
+	Suspect      bool          // it ran alone
 }
 
 // step is what follows.
@@ -43,6 +45,7 @@ type step struct {
 	To          api.MiniBatchState
 	Wait        time.Duration // in retry_wait
 	UsesAttempt bool
+	Suspect     bool // it runs alone from now on
 	FailRun     bool // the whole run fails with this class, at once
 	EndAttempt  bool // the run attempt is over: the mini-batch is given up under policy complete
 }
@@ -58,6 +61,11 @@ type patience struct {
 func afterFailure(end attemptEnd, p patience, now time.Time) step {
 	next := p.after(end, now)
 	if p.Policy != api.PolicyComplete {
+		if next.To == api.MiniBatchGivenUp && end.TimedOut && !end.Suspect {
+			// One of its records may hang the server: given up, it would cost all
+			// the others, too. Alone it is found, or nobody is to blame.
+			return step{To: api.MiniBatchPending, Suspect: true}
+		}
 		return next
 	}
 	switch {

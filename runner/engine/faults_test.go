@@ -76,10 +76,6 @@ func TestWhatBadInputAndBadServersGet(t *testing.T) {
 		}, api.RunFailed, api.ReasonMaxFailed, [4]int64{150, 0, 0, 150}, []string{"transient", "422", "id=41"}},
 		{"503 for a while", answer(predicttest.Fault{Record: "41", Times: 5, Status: 503}), api.RunSucceeded, "", [4]int64{150, 150, 0, 0}, nil},
 		{"truncated answer once", answer(predicttest.Fault{Record: "41", Times: 1, Truncate: true}), api.RunSucceeded, "", [4]int64{150, 150, 0, 0}, nil},
-		{"hang", func(b *bench) {
-			b.job.Predict.RequestTimeout, b.job.Retry.Attempts = "100ms", new(int64(1))
-			b.server.Inject(predicttest.Fault{Record: "41", Hang: true})
-		}, api.RunFailed, api.ReasonMaxFailed, [4]int64{150, 0, 0, 150}, []string{"transient", "no answer within 100ms"}},
 		{"output folder not writable", func(b *bench) {
 			must(b.t, os.WriteFile(b.output, nil, 0o644)) // a file where the folder should be
 		}, api.RunFailed, api.ReasonOutputUnwritable, [4]int64{}, []string{"out"}},

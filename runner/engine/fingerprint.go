@@ -11,13 +11,15 @@ import (
 	"strings"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/launch"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
 // fingerprint identifies the model that a launch serves, as far as that can be
 // seen from outside.
 type fingerprint struct {
-	ID         string   `json:"id"`                   // of all below
+	ID         string   `json:"id"`                   // of what is below
+	Path       string   `json:"path,omitzero"`        // where the program was found; not part of the id
 	Executable string   `json:"executable,omitzero"`  // sha256 of the program
 	Script     string   `json:"script,omitzero"`      // sha256 of the file that an interpreter is given
 	Args       []string `json:"args,omitzero"`        // as the job has them
@@ -27,10 +29,12 @@ type fingerprint struct {
 	Reported   []string `json:"reported,omitzero"`    // versions that the server tells
 }
 
-// seal completes a fingerprint with its id.
+// seal completes a fingerprint with its id. The same program in another place
+// is the same.
 func (p fingerprint) seal() fingerprint {
-	p.ID = ""
-	sum := sha256.Sum256(p.document())
+	content := p
+	content.ID, content.Path = "", ""
+	sum := sha256.Sum256(content.document())
 	p.ID = hex.EncodeToString(sum[:8])
 	return p
 }
@@ -54,9 +58,11 @@ func (p fingerprint) differences(was fingerprint) string {
 	note("model", was.Model, p.Model)
 	note("predict.model.version", was.Version, p.Version)
 	note("the version that the server reports", strings.Join(was.Reported, ", "), strings.Join(p.Reported, ", "))
-	note("the executable", short(was.Executable), short(p.Executable))
-	note("the script", short(was.Script), short(p.Script))
-	note("the model files", short(was.ModelFiles), short(p.ModelFiles))
+	if p.Executable != was.Executable {
+		found = append(found, p.otherExecutable(was))
+	}
+	note("the script, in content", digest(was.Script), digest(p.Script))
+	note("the model files, in name or content", digest(was.ModelFiles), digest(p.ModelFiles))
 	if !slices.Equal(was.Args, p.Args) {
 		found = append(found, fmt.Sprintf("the arguments (%q, was %q)", p.Args, was.Args))
 	}
@@ -70,8 +76,25 @@ func orNone(text string) string {
 	return text
 }
 
-// short is enough of a hash to tell two apart.
-func short(sum string) string { return sum[:min(len(sum), 12)] }
+// otherExecutable says in what way the program is another one: it was found
+// elsewhere, or is not what it was.
+func (p fingerprint) otherExecutable(was fingerprint) string {
+	switch {
+	case p.Executable == "" || was.Executable == "":
+		return fmt.Sprintf("the program (%s, was %s)", orNone(p.Path), orNone(was.Path))
+	case was.Path == "" || p.Path == was.Path:
+		return fmt.Sprintf("the program %s, in content (%s, was %s)", p.Path, digest(p.Executable), digest(was.Executable))
+	}
+	return fmt.Sprintf("the program (%s with %s, was %s with %s)", p.Path, digest(p.Executable), was.Path, digest(was.Executable))
+}
+
+// digest is enough of a hash to tell two apart.
+func digest(sum string) string {
+	if sum == "" {
+		return ""
+	}
+	return "sha256 " + sum[:min(len(sum), 12)]
+}
 
 // identify takes the fingerprint of a launch before it starts. A model file
 // that is not there is the job's mistake.
@@ -83,6 +106,9 @@ func (x *execution) identify(ctx context.Context) (fingerprint, error) {
 	}
 	p.Args = server.Command[1:]
 	var err error
+	if p.Path, err = launch.Executable(server.Command[0], server.WorkingDir); err != nil {
+		return p, err
+	}
 	if p.Executable, p.Script, err = x.e.hashes.command(ctx, server.Command, server.WorkingDir); err != nil {
 		return p, err
 	}

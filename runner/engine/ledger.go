@@ -25,35 +25,32 @@ func carriesOwn(planned api.Job) bool {
 }
 
 // takeOwed plans what earlier runs owe: first of all, and in mini-batches as
-// they were.
+// they were. What is owed of a file that has another content by now is set
+// aside where this run or a later one takes the file anew: all of it.
 func (p *planner) takeOwed() error {
 	owed, err := p.x.e.Store.Owes(p.x.run.JobUID, p.x.job.InputIdentity())
 	if err != nil {
 		return err
 	}
-	files := map[string]int{} // their places in the plan, by identity
-	p.taken = map[pin][]split.Span{}
+	files := map[string]owedFile{} // by identity
+	p.taken, p.aside = map[pin][]split.Span{}, map[string][]store.Owed{}
 	for _, o := range owed {
-		place, planned := files[string(o.File)]
-		if !planned {
-			var file source.File
-			if err := json.Unmarshal(o.File, &file); err != nil {
-				return fmt.Errorf("decode ledger entry %d: %w", o.ID, err)
-			}
-			if err := file.CheckColumns(p.x.columns()); err != nil {
+		file, seen := files[string(o.File)]
+		if !seen {
+			if file, err = p.takeFile(o); err != nil {
 				return err
 			}
-			file = file.Repin()
-			file.Carried = true
-			place = len(p.files)
-			files[string(o.File)] = place
-			p.files = append(p.files, file)
+			files[string(o.File)] = file
+		}
+		if file.aside {
+			p.aside[file.path] = append(p.aside[file.path], o)
+			continue
 		}
 		p.owed += o.Records
-		at := pinOf(p.files[place])
+		at := pinOf(p.files[file.place])
 		p.taken[at] = append(p.taken[at], split.Span{Offset: o.Offset, Length: o.Length})
 		if err := p.append(store.MiniBatch{
-			File: int64(place), Offset: o.Offset, Length: o.Length, FirstLine: o.FirstLine, Records: o.Records, Ledger: o.ID,
+			File: int64(file.place), Offset: o.Offset, Length: o.Length, FirstLine: o.FirstLine, Records: o.Records, Ledger: o.ID,
 		}); err != nil {
 			return err
 		}
@@ -62,6 +59,32 @@ func (p *planner) takeOwed() error {
 		slices.SortFunc(spans, func(a, b split.Span) int { return cmp.Compare(a.Offset, b.Offset) })
 	}
 	return nil
+}
+
+// owedFile is a file that records are owed of.
+type owedFile struct {
+	path  string
+	aside bool // with its records
+	place int  // else in the plan
+}
+
+// takeFile has the plan hold the file of a ledger row, unless that is to be set
+// aside.
+func (p *planner) takeFile(o store.Owed) (owedFile, error) {
+	var file source.File
+	if err := json.Unmarshal(o.File, &file); err != nil {
+		return owedFile{}, fmt.Errorf("decode ledger entry %d: %w", o.ID, err)
+	}
+	file = file.Repin()
+	if p.unread[file.Path] && inputChanged(file.Check()) {
+		return owedFile{path: file.Path, aside: true}, nil
+	}
+	if err := file.CheckColumns(p.x.columns()); err != nil {
+		return owedFile{}, err
+	}
+	file.Carried = true
+	p.files = append(p.files, file)
+	return owedFile{path: file.Path, place: len(p.files) - 1}, nil
 }
 
 // pin tells files apart: one that is to be carried from may be one of the run's

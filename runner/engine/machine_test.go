@@ -20,7 +20,7 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
-var histories = flag.Int("histories", 100, "how many histories are drawn")
+var histories = flag.Int("histories", drawnHistories, "how many histories are drawn")
 
 // worlds are the combinations of policy and input mode that histories are of.
 var worlds = [][2]string{

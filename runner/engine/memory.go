@@ -18,10 +18,9 @@ import (
 // errOutOfDate says that what a planning was based on has changed meanwhile.
 var errOutOfDate = errors.New("what the job remembers has changed while the run was planned")
 
-// planNew plans the files of an incremental input that no run has taken. Each
-// is read once: cut and summed up in one pass. What turns out to be known, or
-// changes under the eyes of the planner, leaves the plan again.
-func (p *planner) planNew() error {
+// findNew looks for the files of an incremental input that no run has taken as
+// they are.
+func (p *planner) findNew() error {
 	x := p.x
 	memory, err := x.remembered()
 	if err != nil {
@@ -31,8 +30,21 @@ func (p *planner) planNew() error {
 	if err != nil {
 		return err
 	}
-	p.left = found.Left
+	p.candidates, p.left, p.unread = found.Candidates, found.Left, map[string]bool{}
 	for _, c := range found.Candidates {
+		p.unread[c.Path] = true
+	}
+	for _, l := range found.Left {
+		p.unread[l.Path] = true
+	}
+	return nil
+}
+
+// planNew plans the files that were found. Each is read once: cut and summed up
+// in one pass. What turns out to be known, or changes under the eyes of the
+// planner, leaves the plan again.
+func (p *planner) planNew() error {
+	for _, c := range p.candidates {
 		if err := p.planCandidate(c); err != nil {
 			return err
 		}
@@ -46,8 +58,9 @@ func (p *planner) planCandidate(c source.Candidate) error {
 		return err
 	}
 	sum := sha256.New()
-	err = split.File(p.ctx, len(p.files), c.File, split.Options{Rows: *p.x.job.MiniBatch.Rows, Sum: sum}, p.add)
-	if failure, ok := errors.AsType[*api.Failure](err); ok && failure.Reason == api.Reason(api.ClassInputChanged) {
+	how := split.Options{Rows: *p.x.job.MiniBatch.Rows, Around: p.taken[pinOf(c.File)], Sum: sum}
+	err = split.File(p.ctx, len(p.files), c.File, how, p.add)
+	if inputChanged(err) {
 		p.left = append(p.left, source.Left{Path: c.Path, Why: "changed while it was read"})
 		return p.rewind(before)
 	}
@@ -55,15 +68,36 @@ func (p *planner) planCandidate(c source.Candidate) error {
 		return err
 	}
 	c.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	switch c.Judge(c.SHA256) {
-	case source.Touched:
+	verdict := c.Judge(c.SHA256)
+	if verdict == source.Touched {
 		p.touched = append(p.touched, c.File)
 		return p.rewind(before)
-	case source.Changed:
-		p.warnings = append(p.warnings, fmt.Sprintf("input %s has changed since run %s took it: it is taken once more, all of it", c.Path, c.Before.Run))
+	}
+	owed := p.replace(c.Path)
+	if verdict == source.Changed {
+		warning := fmt.Sprintf("input %s has changed since run %s took it: it is taken once more, all of it", c.Path, c.Before.Run)
+		if owed > 0 {
+			warning += fmt.Sprintf(", and replaces %s of it that earlier runs owe", api.Counted(owed, "record"))
+		}
+		p.warnings = append(p.warnings, warning)
 	}
 	p.files = append(p.files, c.File)
 	return nil
+}
+
+// replace has the plan claim what was set aside of a file: so many records.
+func (p *planner) replace(path string) (records int64) {
+	for _, o := range p.aside[path] {
+		p.replaced = append(p.replaced, o.ID)
+		records += o.Records
+	}
+	return records
+}
+
+// inputChanged tells whether a file is not what it was when it was pinned.
+func inputChanged(err error) bool {
+	failure, ok := errors.AsType[*api.Failure](err)
+	return ok && failure.Reason == api.Reason(api.ClassInputChanged)
 }
 
 // remembered is what the job knows of its input's files.

@@ -212,6 +212,111 @@ func TestWhatAnIncrementalRunCouldNotFinishIsOwedUnderEveryPolicy(t *testing.T) 
 	}
 }
 
+// owingChanged is a run that owes records of a file which has got one more
+// since. The next run takes that whole: all 11 records, and none of them twice.
+func (b *bench) owingChanged() (run store.Run, repair func()) {
+	b.t.Helper()
+	a := b.file("a.csv", 1, 10)
+	repair = b.transient(6)
+	run = b.day(0)
+	b.expect(run, "incomplete() 5/5/0/0")
+	b.expectOwed("r0:5*1", run)
+	b.file("a.csv", 1, 11)
+	b.age(a, 2*time.Hour)
+	return run, repair
+}
+
+func TestAChangedFileReplacesWhatIsOwedOfIt(t *testing.T) {
+	newFiles(t, func(b *bench) {
+		r0, repair := b.owingChanged()
+		repair()
+		b.file("b.csv", 101, 3)
+		hangs := make(chan struct{})
+		b.server.Inject(predicttest.Fault{Record: "101", Times: 1, Do: func() { close(hangs) }, Hang: true})
+		r1 := b.queue(occurrence.AddDate(0, 0, 1))
+		<-hangs
+		b.expectOwed("r0:5*1 by r1", r0, r1) // it is nobody else's meanwhile
+		b.server.Release()
+		r1 = b.rested(r1.ID)
+		b.expect(r1, "succeeded() 14/0/0/0")
+		b.expectIDs(1, append(numbers(1, 11), numbers(101, 103)...)...)
+		b.expectOwed("", r0, r1)
+		if got := b.detail(r1.ID, "warning"); !strings.HasSuffix(got, "all of it, and replaces 5 records of it that earlier runs owe") {
+			b.t.Errorf("the warning says %q", got)
+		}
+		if got := b.detail(r1.ID, "planned"); strings.Contains(got, "left by earlier runs") {
+			b.t.Errorf("planned %q", got)
+		}
+		_, err := b.engine.Retry(b.t.Context(), r0.ID, api.RetryRun{}, "test")
+		if api.CodeOf(err) != api.CodeConflict || !strings.Contains(err.Error(), r1.ID) {
+			b.t.Errorf("a retry of the run that owed them gives %v", err)
+		}
+		b.expect(b.day(2), "succeeded() 0/0/0/0")
+	})
+}
+
+func TestWhatAChangedFileReplacesIsOwedUntilItsRunCommits(t *testing.T) {
+	failed := func(b *bench) (r0, r1 store.Run) {
+		r0, repair := b.owingChanged()
+		repair()
+		repair = b.server.Inject(predicttest.Fault{Purpose: predicttest.AnyPurpose, Status: 401})
+		r1 = b.day(1)
+		b.expect(r1, "failed(config) 0/0/0/11")
+		b.expectOwed("r0:5*1", r0, r1)
+		repair()
+		return r0, r1
+	}
+	t.Run("its retry takes the file", func(t *testing.T) {
+		newFiles(t, func(b *bench) {
+			r0, r1 := failed(b)
+			b.expect(b.retry(r1.ID), "succeeded() 11/0/0/0")
+			b.expectOwed("", r0, r1)
+			b.expect(b.day(2), "succeeded() 0/0/0/0")
+		})
+	})
+	t.Run("the next run takes it", func(t *testing.T) {
+		newFiles(t, func(b *bench) {
+			r0, r1 := failed(b)
+			r2 := b.day(2)
+			b.expect(r2, "succeeded() 11/0/0/0")
+			b.expectOwed("", r0, r1, r2)
+			_, err := b.engine.Retry(b.t.Context(), r1.ID, api.RetryRun{}, "test")
+			if api.CodeOf(err) != api.CodeConflict || !strings.Contains(err.Error(), r2.ID) {
+				b.t.Errorf("retry gives %v", err)
+			}
+		})
+	})
+	t.Run("the old content comes back", func(t *testing.T) {
+		newFiles(t, func(b *bench) {
+			r0, r1 := failed(b)
+			b.age(b.file("a.csv", 1, 10), 3*time.Hour)
+			r2 := b.day(2) // what is owed of it is valid again
+			b.expect(r2, "succeeded() 5/0/0/0")
+			b.expectIDs(2, numbers(6, 10)...)
+			b.expectOwed("", r0, r1, r2)
+			_, err := b.engine.Retry(b.t.Context(), r1.ID, api.RetryRun{}, "test")
+			if api.CodeOf(err) != api.CodeConflict || !strings.Contains(err.Error(), r2.ID) {
+				b.t.Errorf("retry gives %v", err)
+			}
+		})
+	})
+}
+
+// What is owed of a changed file waits with it.
+func TestWhatIsOwedOfAChangedFileIsLeftWithItForTheNextRun(t *testing.T) {
+	newFiles(t, func(b *bench) {
+		b.job.Input.Files.MinAge = "5m"
+		r0, repair := b.owingChanged()
+		repair()
+		b.age(filepath.Join(b.dir, "in", "a.csv"), 4*time.Minute)
+		b.expect(b.day(1), "succeeded() 0/0/0/0")
+		b.expectOwed("r0:5*1", r0)
+		time.Sleep(2 * time.Minute)
+		b.expect(b.day(2), "succeeded() 11/0/0/0")
+		b.expectOwed("", r0)
+	})
+}
+
 func TestARunThatCommitsNothingMovesNoMemory(t *testing.T) {
 	newFiles(t, func(b *bench) {
 		b.policy(api.PolicyPartial)

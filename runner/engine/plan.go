@@ -32,9 +32,9 @@ const planChunk = 500
 // its mini-batches are nobody's.
 func (x *execution) makePlan(ctx context.Context) error {
 	p := &planner{x: x, ctx: ctx, stretch: stretch{hash: sha256.New()}}
-	own := p.planAll
+	steps := []func() error{p.takeOwed, p.planAll, p.flush}
 	if x.job.Input.Incremental() {
-		own = p.planNew
+		steps = []func() error{p.findNew, p.takeOwed, p.planNew, p.flush}
 	} else if err := p.find(); err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (x *execution) makePlan(ctx context.Context) error {
 	if err := x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.DropUnplanned(x.run.ID) }); err != nil {
 		return err
 	}
-	for _, step := range []func() error{p.takeOwed, own, p.flush} {
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}
@@ -95,13 +95,17 @@ type planner struct {
 	whole []source.File // of an input that is taken whole, each time
 	files []source.File // of the plan
 	stretch
-	owed  int64                // records that earlier runs left
+	owed  int64                // records that earlier runs left to this one
 	taken map[pin][]split.Span // where they stand, to plan none of them twice
 
 	// Of an incremental input.
-	left     []source.Left
-	touched  []source.File // known ones with another modification time
-	warnings []string
+	candidates []source.Candidate
+	left       []source.Left
+	unread     map[string]bool         // the paths of both
+	aside      map[string][]store.Owed // of files with another content than these records are of, by path
+	replaced   []int64                 // those of them whose file is in the plan, as ledger rows
+	touched    []source.File           // known ones with another modification time
+	warnings   []string
 }
 
 // stretch is how far a planning has got.
@@ -185,10 +189,13 @@ func (p *planner) store() error {
 		PlanSpecHash: x.job.PlanSpecHash(), ExecSpecHash: x.job.ExecSpecHash(),
 	}
 	err = x.e.Store.Write(p.ctx, func(tx *store.Tx) error {
-		if err := x.upToDate(tx, plan); err != nil {
+		if err := tx.InsertPlan(plan); err != nil {
 			return err
 		}
-		if err := tx.InsertPlan(plan); err != nil {
+		if err := tx.ReplaceOwed(x.run.ID, p.replaced); err != nil {
+			return err
+		}
+		if err := x.upToDate(tx, plan); err != nil {
 			return err
 		}
 		for _, f := range p.touched {

@@ -60,7 +60,7 @@ var miniBatchTransitions = []transition[api.MiniBatchState]{
 
 	{api.MiniBatchRunning, api.MiniBatchStaged, "its result is durable"},
 	{api.MiniBatchRunning, api.MiniBatchRetryWait, "a failure that may pass"},
-	{api.MiniBatchRunning, api.MiniBatchPending, "the server is lost, or drain"},
+	{api.MiniBatchRunning, api.MiniBatchPending, "the server is lost, a record is suspected, or drain"},
 	{api.MiniBatchRunning, api.MiniBatchGivenUp, "its attempts are used up"},
 	{api.MiniBatchRunning, api.MiniBatchCancelled, "the run is cancelled"},
 

@@ -88,13 +88,14 @@ func TestAfterFailure(t *testing.T) {
 		attempts := rapid.Int64Range(1, 6).Draw(t, "attempts")
 		backoff := []time.Duration{time.Second, time.Minute}[:rapid.IntRange(1, 2).Draw(t, "backoffs")]
 		policy := rapid.SampledFrom([]string{api.PolicyPartial, api.PolicyComplete, api.PolicyNextBatch}).Draw(t, "policy")
-		used, since := int64(0), time.Time{}
+		used, since, suspect := int64(0), time.Time{}, false
 		for clock := now; ; {
 			end := attemptEnd{
 				Class:      rapid.SampledFrom(classes).Draw(t, "class"),
 				RetryAfter: time.Duration(rapid.Int64Range(0, int64(3*time.Hour)).Draw(t, "retry after")),
-				Used:       used, WaitingSince: since,
+				Used:       used, WaitingSince: since, Suspect: suspect,
 			}
+			end.TimedOut = end.Class == api.ClassTransient && rapid.Bool().Draw(t, "timed out")
 			next := afterFailure(end, patience{policy, attempts, backoff}, clock)
 			if !CanMoveMiniBatch(api.MiniBatchRunning, next.To) {
 				t.Fatalf("%s leads from running to %s", end.Class, next.To)
@@ -117,6 +118,13 @@ func TestAfterFailure(t *testing.T) {
 			if end.Class == api.ClassData && !complete && next.To != api.MiniBatchGivenUp {
 				t.Fatalf("data leads to %s", next.To)
 			}
+			if next.To == api.MiniBatchGivenUp && end.TimedOut && !suspect && !complete {
+				t.Fatal("a mini-batch that timed out is given up before it ran alone")
+			}
+			if next.Suspect && (suspect || complete || next.UsesAttempt || next.To != api.MiniBatchPending) {
+				t.Fatalf("a suspect once more, or at the cost of an attempt: %+v after %+v", next, end)
+			}
+			suspect = suspect || next.Suspect
 			if next.To == api.MiniBatchGivenUp || next.FailRun {
 				return
 			}

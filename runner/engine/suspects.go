@@ -42,7 +42,7 @@ func (t *trial) server(ctx context.Context, d *dispatcher) (*readyServer, error)
 	t.current = nil
 	var server *readyServer
 	var err error
-	if t.over {
+	if t.over || d.x.job.Predict.Server == nil { // nobody launches an endpoint anew
 		if server, err = d.fleet.acquire(ctx); err == nil {
 			d.fleet.release(server)
 		}
@@ -63,9 +63,12 @@ func (t *trial) begin(ctx context.Context, effort *effort) error {
 }
 
 // fells tells that the one request in flight ended or hung the server.
-func (t *trial) fells(err error) bool {
+func (t *trial) fells(err error) bool { return errors.Is(err, errServerLost) || t.hangs(err) }
+
+// hangs tells that the server did not answer it in time.
+func (t *trial) hangs(err error) bool {
 	refusal, ok := errors.AsType[*predict.Error](err)
-	return errors.Is(err, errServerLost) || ok && refusal.Timeout
+	return ok && refusal.Timeout && !errors.Is(err, errServerLost)
 }
 
 // recover sees to a server after a request that felled it. One that hung may
@@ -147,6 +150,13 @@ func (h *hunt) run(ctx context.Context, part span) error {
 	}
 	if err := h.t.recover(ctx, h.cause, &h.q.a.effort); err != nil {
 		return err
+	}
+	if h.t.hangs(h.cause) {
+		// A server may hang at everything: no record is looked for until one has
+		// been answered.
+		if err := h.q.prove(ctx, part, h.cause); err != nil {
+			return err
+		}
 	}
 	if err := h.halve(ctx, part); err != nil {
 		return err

@@ -146,10 +146,12 @@ func (d *dispatcher) release(ctx context.Context, a *attempt, stuck bool, cause 
 
 // settle stores what follows a failed attempt.
 func (d *dispatcher) settle(ctx context.Context, m store.MiniBatch, end classified, release store.Release, used int64, cause error) outcome {
-	next := afterFailure(attemptEnd{Class: end.Class, RetryAfter: end.retryAfter, Used: used, WaitingSince: m.WaitingSince}, d.patience, d.x.e.Now())
+	next := afterFailure(attemptEnd{
+		Class: end.Class, RetryAfter: end.retryAfter, Used: used, WaitingSince: m.WaitingSince, TimedOut: end.timedOut, Suspect: m.Suspect(),
+	}, d.patience, d.x.e.Now())
 	d.x.log.Warn("mini-batch not predicted", "mini_batch", m.Number, "class", end.Class, "next", next.To, "error", end.Error)
 	err := d.x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		release.To, release.UsesAttempt = next.To, next.UsesAttempt
+		release.To, release.UsesAttempt, release.Suspect = next.To, next.UsesAttempt, next.Suspect
 		if next.To == api.MiniBatchRetryWait {
 			release.NotBefore = tx.Now.Add(next.Wait)
 		}
@@ -241,7 +243,11 @@ func (d *dispatcher) releaseUnproven(ctx context.Context, a *attempt, cause *unp
 	if tried < min(unprovenLimit, open) {
 		return outcome{}
 	}
-	return outcome{failure: api.Fail(api.ReasonNothingSucceeded, "check predict.features and predict.model against the input",
-		fmt.Errorf("nothing succeeded: in each of the %s that were tried a request and its records one by one were refused, the last: %w",
-			api.Counted(tried, "mini-batch"), cause.err))}
+	hint, what := "check predict.features and predict.model against the input", "were refused"
+	if end.timedOut {
+		hint, what = "see what the server is busy with; where it is only slow, raise predict.request_timeout", "were not answered in time"
+	}
+	return outcome{failure: api.Fail(api.ReasonNothingSucceeded, hint,
+		fmt.Errorf("nothing succeeded: in each of the %s that were tried a request and its records one by one %s, the last: %w",
+			api.Counted(tried, "mini-batch"), what, cause.err))}
 }

@@ -44,6 +44,27 @@ func TestSuspectsAreClaimedApart(t *testing.T) {
 	}
 }
 
+// One timeout makes a suspect where there is no attempt left to wait for the
+// second, for this run attempt.
+func TestOneTimeoutMayMakeASuspect(t *testing.T) {
+	for already := range 2 {
+		s, _ := open(t)
+		run := runningRun(t, s, newJob(t, s, "iris"), begin, 10)
+		for range already {
+			m := claim(t, s, run, 1)[0]
+			do(t, s, func(tx *Tx) error { return tx.Release(run, m, Release{To: api.MiniBatchPending, TimedOut: true}) })
+		}
+		m := claim(t, s, run, 1)[0]
+		do(t, s, func(tx *Tx) error {
+			return tx.Release(run, m, Release{To: api.MiniBatchPending, TimedOut: true, Suspect: true})
+		})
+		suspects := made(t, s, func(tx *Tx) ([]MiniBatch, error) { return tx.Claim(run, 5, true) })
+		if len(suspects) != 1 || suspects[0].Timeouts != 2 || suspects[0].Attempts != 0 {
+			t.Errorf("after %d timeouts before, the suspects are %+v", already, suspects)
+		}
+	}
+}
+
 func TestWhatIsolationSentIsCounted(t *testing.T) {
 	s, _ := open(t)
 	run := runningRun(t, s, newJob(t, s, "iris"), begin, 10)

@@ -38,15 +38,21 @@ const (
 	nowCarried = notCommitted + ` AND m.ledger > 0 AND m.state <> 'staged'`
 	ledgerFree = `SELECT id, run_id, mini_batch, occurrence, file, offset, length, first_line, records, carries, since FROM ledger
 		WHERE uid = $1 AND settled_by = '' AND identity = $2 AND taken_by = '' ORDER BY id`
+	// The rows that a run's plan needs: those it carries and, until the job knows
+	// its files, those that they replace.
+	ledgerNeeded = `SELECT number, ledger FROM mini_batches WHERE run_id = $1 AND ledger > 0 AND state <> 'committed' AND redrive = 0
+		UNION ALL SELECT 0, r.value FROM plans, json_each(plans.replaced) AS r WHERE plans.run_id = $1 AND plans.remembered = 0`
 	ledgerClaimed = `UPDATE ledger SET taken_by = $1 WHERE settled_by = '' AND taken_by IN ('', $1)
-		AND id IN (SELECT ledger FROM mini_batches WHERE run_id = $1 AND ledger > 0 AND state <> 'committed' AND redrive = 0)`
+		AND id IN (SELECT ledger FROM (` + ledgerNeeded + `))`
 	ledgerFreed   = `UPDATE ledger SET taken_by = '' WHERE taken_by = $1 AND taken_by <> ''`
 	ledgerSettled = `UPDATE ledger SET settled_by = $1, settled_at = $2, taken_by = '' WHERE taken_by = $1 AND taken_by <> ''
 		AND id IN (SELECT ledger FROM mini_batches WHERE run_id = $1 AND ledger > 0 AND state = 'committed')`
+	ledgerReplaced = `UPDATE ledger SET settled_by = $1, settled_at = $2, taken_by = '' WHERE taken_by = $1 AND taken_by <> ''
+		AND id IN (SELECT r.value FROM plans, json_each(plans.replaced) AS r WHERE plans.run_id = $1)`
 	ledgerTookOver = `SELECT DISTINCT file FROM ledger WHERE settled_by = $1 AND settled_by <> '' AND run_id <> $1`
-	ledgerTaker    = `SELECT m.number, l.id IS NULL, COALESCE(l.settled_by, ''), COALESCE(l.taken_by, '') FROM mini_batches AS m
-		LEFT JOIN ledger AS l ON l.id = m.ledger WHERE m.run_id = $1 AND m.ledger > 0 AND m.state <> 'committed' AND m.redrive = 0
-		AND (l.id IS NULL OR l.settled_by NOT IN ('', $1) OR l.taken_by NOT IN ('', $1)) ORDER BY m.number LIMIT 1`
+	ledgerTaker    = `SELECT m.number, l.id IS NULL, COALESCE(l.settled_by, ''), COALESCE(l.taken_by, '') FROM (` + ledgerNeeded + `) AS m
+		LEFT JOIN ledger AS l ON l.id = m.ledger
+		WHERE l.id IS NULL OR l.settled_by NOT IN ('', $1) OR l.taken_by NOT IN ('', $1) ORDER BY m.number LIMIT 1`
 )
 
 // Owes lists what a job owes and no run has claimed, oldest first. The identity
@@ -59,11 +65,21 @@ func (s *Store) Owes(uid, identity string) ([]Owed, error) {
 	}, ledgerFree, uid, identity)
 }
 
+// ReplaceOwed notes the ledger rows of files that a run's plan takes anew, all
+// of them as they are now: nobody is to carry what they held before. The run
+// claims them with those that it carries, and settles them once it commits.
+func (t *Tx) ReplaceOwed(run string, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return t.one(`UPDATE plans SET replaced = $1 WHERE run_id = $2`, encode(ids), run)
+}
+
 // ClaimOwed claims the ledger rows that a run's plan takes. ErrFenced says that
 // one of them is not to be had any more.
 func (t *Tx) ClaimOwed(run string) error {
 	var planned int64
-	if err := t.row(`SELECT COUNT(*) FROM mini_batches WHERE run_id = $1 AND ledger > 0 AND state <> 'committed' AND redrive = 0`, run)(&planned); err != nil || planned == 0 {
+	if err := t.row(`SELECT COUNT(*) FROM (`+ledgerNeeded+`)`, run)(&planned); err != nil || planned == 0 {
 		return err
 	}
 	claimed, err := t.changed(ledgerClaimed, run)
@@ -75,13 +91,13 @@ func (t *Tx) ClaimOwed(run string) error {
 
 // Taken is how it stands with a ledger row that a run wants back.
 type Taken struct {
-	MiniBatch int64  // of the run that wants it
+	MiniBatch int64  // of the run that wants it; 0: a file that the run takes anew replaces it
 	By        string // the run that has it, or has finished it; empty: the job has forgotten it
 	Settled   bool
 }
 
-// TakerOf finds a ledger row of a run's unfinished mini-batches that the run
-// can't claim any more; ErrNotFound: it can claim all of them.
+// TakerOf finds a ledger row that a run's plan needs and the run can't claim any
+// more; ErrNotFound: it can claim all of them.
 func (t *Tx) TakerOf(run string) (Taken, error) {
 	return first(t, func(rows *sql.Rows) (Taken, error) {
 		var (
@@ -106,15 +122,18 @@ func (t *Tx) FreeOwed(run string) error { return t.exec(ledgerFreed, run) }
 func (t *Tx) SettleOwed(run string) error { return t.exec(ledgerSettled, run, nanos(t.Now)) }
 
 // CloseOwed ends a run's claims once it has committed something. What it
-// committed or dead-lettered is settled, the rest is owed again. With own, what
-// it left of its own input is owed from now on, too; files are the pinned
-// identities of the plan.
+// committed or dead-lettered is settled, and what its files replace; the rest is
+// owed again. With own, what it left of its own input is owed from now on, too;
+// files are the pinned identities of the plan.
 //
 // A mini-batch that is staged stays staged, for a retry or accept that comes
 // before the next run takes its row; every other one counts as carried: so many
 // records.
 func (t *Tx) CloseOwed(run Run, identity string, files []json.RawMessage, own bool) (carried int64, err error) {
 	if err := t.SettleOwed(run.ID); err != nil {
+		return 0, err
+	}
+	if err := t.exec(ledgerReplaced, run.ID, nanos(t.Now)); err != nil {
 		return 0, err
 	}
 	if err := t.exec(owedAgain, run.ID); err != nil {

@@ -21,17 +21,30 @@ var onlyFile = []json.RawMessage{[]byte(`{"path":"/in/a.csv"}`)}
 // ten records, and starts the run.
 func planWithOwed(t fataler, s *Store, run Run, own int) Run {
 	t.Helper()
+	return planReplacing(t, s, run, own, func(Owed) bool { return false })
+}
+
+// planReplacing is planWithOwed with own mini-batches that replace some of what
+// the job owes.
+func planReplacing(t fataler, s *Store, run Run, own int, replaces func(Owed) bool) Run {
+	t.Helper()
 	owed := must(s.Owes(run.JobUID, inputOf))(t)
 	do(t, s, func(tx *Tx) error {
 		var all []MiniBatch
+		var replaced []int64
 		for _, o := range owed {
+			if replaces(o) {
+				replaced = append(replaced, o.ID)
+				continue
+			}
 			all = append(all, MiniBatch{Number: int64(len(all) + 1), Offset: o.Offset, Length: o.Length, FirstLine: o.FirstLine, Records: o.Records, Ledger: o.ID})
 		}
 		for range own {
 			all = append(all, MiniBatch{Number: int64(len(all) + 1), Length: 100, FirstLine: 2, Records: 10})
 		}
-		return errors.Join(tx.InsertMiniBatches(run.ID, all), tx.ClaimOwed(run.ID),
-			tx.InsertPlan(Plan{Run: run.ID, Format: 1, Files: []byte(`[{"path":"/in/a.csv"}]`), Records: int64(10 * len(all)), Hash: "h"}))
+		return errors.Join(tx.InsertMiniBatches(run.ID, all),
+			tx.InsertPlan(Plan{Run: run.ID, Format: 1, Files: []byte(`[{"path":"/in/a.csv"}]`), Records: int64(10 * len(all)), Hash: "h"}),
+			tx.ReplaceOwed(run.ID, replaced), tx.ClaimOwed(run.ID))
 	})
 	return move(t, s, run, api.RunPlanning, api.RunProvisioning, api.RunRunning)
 }
@@ -61,11 +74,19 @@ func publish(t fataler, s *Store, run Run, own bool) Run {
 		if err := tx.CommitStaged(run.ID); err != nil {
 			return run, err
 		}
-		if _, err := tx.CloseOwed(run, inputOf, onlyFile, own); err != nil {
+		if err := closeOwed(tx, run, own); err != nil {
 			return run, err
 		}
 		return tx.MoveRun(run, RunChange{To: api.RunIncomplete})
 	})
+}
+
+func closeOwed(tx *Tx, run Run, own bool) error {
+	if _, err := tx.Remember(run.ID); err != nil {
+		return err
+	}
+	_, err := tx.CloseOwed(run, inputOf, onlyFile, own)
+	return err
 }
 
 // giveUp ends a run that has committed nothing.
@@ -151,6 +172,68 @@ func TestARunWithoutResultGivesBackWhatItTook(t *testing.T) {
 	}
 	if c := second.Counts; c.Carried != 0 || c.Unfinished != 20 {
 		t.Errorf("the run ended with %+v", c)
+	}
+}
+
+// A run that takes a changed file anew has the rows of the old one, and needs
+// them, as if it carried them: but there is nothing of them to commit.
+func TestWhatAPlanReplacesIsSettledWithTheRunsOwnInput(t *testing.T) {
+	s, _ := open(t)
+	job := newJob(t, s, "iris")
+	first := planWithOwed(t, s, newRun(t, s, job, api.Run{}), 2)
+	finish(t, s, first, "ag")
+	publish(t, s, first, true)
+	replacing := func(n int) Run {
+		t.Helper()
+		run := newRun(t, s, job, api.Run{Occurrence: begin.Add(time.Duration(n) * time.Hour)})
+		return planReplacing(t, s, run, 2, func(Owed) bool { return true })
+	}
+	taker := func(run Run) (taken Taken, err error) {
+		err = s.Write(t.Context(), func(tx *Tx) (err error) { taken, err = tx.TakerOf(run.ID); return err })
+		return taken, err
+	}
+	expect := func(want string) {
+		t.Helper()
+		var got []string
+		for _, o := range ledgerOf(t, s, job) {
+			got = append(got, o.TakenBy)
+		}
+		if fmt.Sprintf("%q", got) != want {
+			t.Errorf("the ledger's rows are with %q, want %s", got, want)
+		}
+	}
+
+	second := replacing(1)
+	expect(fmt.Sprintf("[%q]", second.ID))
+	finish(t, s, second, "gg")
+	second = giveUp(t, s, second)
+	expect(`[""]`)
+	if _, err := taker(second); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the second run can't have it back: %v", err)
+	}
+
+	third := replacing(2)
+	if taken, err := taker(second); err != nil || taken != (Taken{By: third.ID}) {
+		t.Errorf("the second run finds it with %+v, %v", taken, err)
+	}
+	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.ClaimOwed(second.ID) })
+	finish(t, s, third, "aa")
+	third = publish(t, s, third, true)
+	if owed := ledgerOf(t, s, job); len(owed) != 0 {
+		t.Errorf("still owed: %+v", owed)
+	}
+	for _, run := range []Run{first, second} {
+		if taken, err := taker(run); err != nil || taken.By != third.ID || !taken.Settled {
+			t.Errorf("run %s finds it with %+v, %v", run.ID, taken, err)
+		}
+	}
+	if c := third.Counts; c.Committed != 20 || c.Carried != 0 || !c.Balanced() {
+		t.Errorf("the third run ended with %+v", c)
+	}
+
+	do(t, s, func(tx *Tx) error { return tx.exec(`DELETE FROM ledger`) }) // as it is later
+	if _, err := taker(third); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the run that has finished it misses it: %v", err)
 	}
 }
 
@@ -247,11 +330,17 @@ type slice struct {
 func (w *ledgerWorld) run() {
 	at := begin.Add(time.Duration(len(w.runs)) * time.Hour)
 	run := newRun(w.t, w.s, w.job, api.Run{Occurrence: at})
-	owed := int64(len(must(w.s.Owes(w.job.UID, inputOf))(w.t)))
+	var carried int64
 	own := rapid.IntRange(0, 3).Draw(w.t, "own")
-	run = planWithOwed(w.t, w.s, run, own)
+	run = planReplacing(w.t, w.s, run, own, func(Owed) bool {
+		replaces := own > 0 && rapid.IntRange(0, 3).Draw(w.t, "replaced") == 0
+		if !replaces {
+			carried++
+		}
+		return replaces
+	})
 	for n := range own {
-		w.own = append(w.own, slice{run.ID, owed + int64(n) + 1})
+		w.own = append(w.own, slice{run.ID, carried + int64(n) + 1})
 	}
 	w.runs = append(w.runs, w.end(run))
 }
@@ -273,7 +362,7 @@ func (w *ledgerWorld) end(run Run) Run {
 		return giveUp(w.t, w.s, run)
 	}
 	return made(w.t, w.s, func(tx *Tx) (Run, error) { // withheld, with results from before
-		if _, err := tx.CloseOwed(run, inputOf, onlyFile, true); err != nil {
+		if err := closeOwed(tx, run, true); err != nil {
 			return run, err
 		}
 		return tx.MoveRun(run, RunChange{To: api.RunFailed})
@@ -309,13 +398,15 @@ func (w *ledgerWorld) check() {
 		}
 	}
 	for _, own := range w.own {
-		rows := must(list(w.s.reader(), scanText, `SELECT CASE settled_by WHEN '' THEN 'owed' ELSE 'settled' END FROM ledger
+		rows := must(list(w.s.reader(), scanText, `SELECT CASE WHEN settled_by = '' THEN 'owed' WHEN EXISTS (SELECT 1
+				FROM plans, json_each(replaced) AS r WHERE plans.run_id = settled_by AND r.value = ledger.id) THEN 'replaced' ELSE 'settled' END FROM ledger
 			WHERE run_id = $1 AND mini_batch = $2`, own.run, own.number))(w.t)
 		commits := must(list(w.s.reader(), scanText, `SELECT run_id FROM mini_batches AS m WHERE state = 'committed' AND (m.run_id = $1 AND m.number = $2
 			OR m.ledger > 0 AND m.ledger = (SELECT id FROM ledger WHERE ledger.run_id = $1 AND ledger.mini_batch = $2))`, own.run, own.number))(w.t)
 		marked := must(w.s.Run(own.run))(w.t).Counts.Committed > 0
 		switch got := fmt.Sprint(rows, len(commits), marked); got {
-		case "[] 0 false", "[] 1 true", "[owed] 0 true", "[settled] 1 true": // unread, below the mark, in the ledger, below the mark by another run
+		// Unread, below the mark, in the ledger, below the mark by another run, or that run's own in place of it.
+		case "[] 0 false", "[] 1 true", "[owed] 0 true", "[settled] 1 true", "[replaced] 0 true":
 		default:
 			w.t.Fatalf("slice %d of run %s: ledger %v, committed by %v, its run moved the mark: %v", own.number, own.run, rows, commits, marked)
 		}

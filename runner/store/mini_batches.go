@@ -214,6 +214,7 @@ type Release struct {
 	UsesAttempt bool
 	Lost        bool // a server was lost while it was in flight
 	TimedOut    bool // a request's timeout ended it
+	Suspect     bool // one timeout is enough: it is a suspect from now on
 	Stuck       bool // its worker may still be at it: the fence rises to turn it away
 	Effort
 }
@@ -227,6 +228,13 @@ func (t *Tx) Release(run Run, m MiniBatch, r Release) error {
 	case r.To == api.MiniBatchRetryWait && since.IsZero():
 		since = t.Now
 	}
+	timeouts := int64(0)
+	switch {
+	case r.Suspect:
+		timeouts = max(1, suspectAt-m.Timeouts)
+	case r.TimedOut:
+		timeouts = 1
+	}
 	f, to := r.Failure, r.To
 	restored := m.Redrive && to == api.MiniBatchGivenUp // to what it had before
 	if restored {
@@ -235,7 +243,7 @@ func (t *Tx) Release(run Run, m MiniBatch, r Release) error {
 	err := t.one(`UPDATE mini_batches SET state = $1, attempts = attempts + $2, not_before = $3, waiting_since = $4, class = $5, status = $6, error = $7, example = $8,
 		losses = losses + $9, timeouts = timeouts + $10, fence = fence + $11
 		WHERE run_id = $12 AND number = $13 AND state = 'running' AND epoch = $14 AND fence = $15`,
-		to, used, nanos(r.NotBefore), nanos(since), f.Class, f.Status, f.Error, f.Example, r.Lost, r.TimedOut, r.Stuck, run.ID, m.Number, t.w.epoch, m.Fence)
+		to, used, nanos(r.NotBefore), nanos(since), f.Class, f.Status, f.Error, f.Example, r.Lost, timeouts, r.Stuck, run.ID, m.Number, t.w.epoch, m.Fence)
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ CREATE INDEX mini_batches_of_ledger ON mini_batches (run_id, ledger) WHERE ledge
 
 ALTER TABLE plans ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';            -- of the model, at first readiness; a document
 ALTER TABLE plans ADD COLUMN remembered INTEGER NOT NULL DEFAULT 0;        -- 1: the job knows its files, and owes what its run left of them
+ALTER TABLE plans ADD COLUMN replaced TEXT NOT NULL DEFAULT '[]';          -- ledger rows of files that it takes anew, with other content
 ALTER TABLE runs ADD COLUMN isolation_launches INTEGER NOT NULL DEFAULT 0;
 
 ALTER TABLE run_attempts ADD COLUMN losses INTEGER NOT NULL DEFAULT 0;        -- ready prediction servers that went
