@@ -137,7 +137,7 @@ func TestEachPolicyShowsInItsNumbers(t *testing.T) {
 	passing["carrying"]()
 	w.run("carrying", 2)
 	status, run = w.refreshed("carrying")
-	if run["state"] != "succeeded" || status["owed"] != 0.0 || fmt.Sprint(run["counts"]) != counts(map[string]int{"planned": 110, "committed": 110}) {
+	if run["state"] != "succeeded" || status["owed"] != 0.0 || fmt.Sprint(run["counts"]) != counts(map[string]int{"planned": 100, "committed": 100}) { // of one file that stays: what was carried is part of it
 		t.Errorf("next_batch, then: %v\n%v", status, run)
 	}
 	w.nothingToDo()

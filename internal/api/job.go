@@ -154,7 +154,8 @@ type Predict struct {
 	PermanentStatuses []int64 `json:"permanent_statuses,omitzero"`
 	TransientStatuses []int64 `json:"transient_statuses,omitzero"`
 	// Golden is a record that the model is known to answer, feature column →
-	// cell: the warm-up, and the control before any record has succeeded.
+	// cell: the warm-up, and what a sick server is asked before any record has
+	// succeeded.
 	Golden map[string]string `json:"golden,omitzero"`
 	// OnModelChange says what a run does when a later launch serves another
 	// model than its first: "fail" or "continue".

@@ -53,8 +53,8 @@ func predictSchema() schema.Attribute {
 			},
 			"golden": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "A record that the model is known to answer, a cell for each of `features.columns`: the first request to a new server, and the proof that it is a record that fails and not the server. " +
-					"Default: records of the run that succeeded.",
+				MarkdownDescription: "A record that the model is known to answer, a cell for each of `features.columns`: the first request to a new server, and, before any record has succeeded, what tells that a sick server answers again. " +
+					"Default: the first records of the input.",
 			},
 			"on_model_change": schema.StringAttribute{
 				Optional: true,
