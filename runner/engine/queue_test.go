@@ -271,7 +271,7 @@ func TestACancelledRunSaysWhy(t *testing.T) {
 // that end, and not with those that wait.
 func TestALongQueueIsNotRead(t *testing.T) {
 	const (
-		queued = 20_000
+		queued = manyRecords / 5
 		ended  = 100
 	)
 	for name, jobs := range map[string]int{"of one job": 1, "of many jobs": queued / 10} {
