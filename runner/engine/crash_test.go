@@ -36,6 +36,7 @@ type mortal struct {
 	skew    atomic.Int64 // of the clock
 	stall   atomic.Int64 // how long the next transaction waits
 	lag     atomic.Int64 // how long the next step on files waits
+	late    atomic.Int64 // who waits in one of these now
 	reached map[string]int
 }
 
@@ -56,11 +57,28 @@ func (m *mortal) now() time.Time { return time.Now().Add(time.Duration(m.skew.Lo
 // storeNow is the store's clock, which it reads at the beginning of each
 // transaction.
 func (m *mortal) storeNow() time.Time {
-	if d := m.stall.Swap(0); d > 0 {
-		time.Sleep(time.Duration(d))
-	}
+	m.wait(&m.stall)
 	_ = m.step("transaction", func() error { return nil })
 	return m.now()
+}
+
+// wait waits as long as is due, once.
+func (m *mortal) wait(due *atomic.Int64) {
+	if d := due.Swap(0); d > 0 {
+		m.late.Add(1)
+		defer m.late.Add(-1)
+		time.Sleep(time.Duration(d))
+	}
+}
+
+// rest returns when nobody waits any more. A worker that is late outlives the
+// engine that has given it up, but must not outlive the bubble.
+func (m *mortal) rest() {
+	m.stall.Store(0)
+	m.lag.Store(0)
+	for m.late.Load() > 0 {
+		time.Sleep(time.Second)
+	}
 }
 
 // step takes a step, unless the process is dead, or dies of it.
@@ -68,9 +86,7 @@ func (m *mortal) step(name string, take func() error) error {
 	kind := name
 	if name != "transaction" && name != "request" {
 		kind = "file"
-		if d := m.lag.Swap(0); d > 0 {
-			time.Sleep(time.Duration(d))
-		}
+		m.wait(&m.lag)
 	}
 	m.countDown(name, kind)
 	m.gate.RLock()

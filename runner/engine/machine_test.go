@@ -99,7 +99,7 @@ var events = []event{
 	{"time passes", (*world).let},
 	{"time passes", (*world).let},
 	{"data error on some records", (*world).refuse},
-	{"server error", func(w *world) { w.strike(predicttest.Fault{Status: 500, Times: w.times()}) }},
+	{"server error", (*world).serverError},
 	{"server error for good", func(w *world) { w.strikeForGood(predicttest.Fault{Status: 500}) }},
 	{"429", func(w *world) {
 		w.strike(predicttest.Fault{Status: 429, Times: 3, Header: map[string]string{"Retry-After": "40"}})
@@ -149,11 +149,27 @@ func named(name string) func(event) bool { return func(e event) bool { return e.
 func (w *world) times() int { return rapid.IntRange(1, 6).Draw(w.r, "times") }
 
 // strike has a fault of the server befall requests that hold some record.
-func (w *world) strike(f predicttest.Fault) {
+func (w *world) strike(f predicttest.Fault) (record int) {
 	if f.MoreThan == 0 {
-		f.Record = fmt.Sprint(w.someRecord())
+		record = w.someRecord()
+		f.Record = fmt.Sprint(record)
 	}
 	w.faults = append(w.faults, w.server.Inject(f))
+	return record
+}
+
+// blamed is how often an answer 500 to a record alone is needed before it is
+// the record's: four tries of its request, and of each of two confirmations.
+const blamed = 3 * 4
+
+// serverError has a record's requests answered 500 a few times. Where several of
+// these come together, they can't be told from bad data.
+func (w *world) serverError() {
+	f := predicttest.Fault{Status: 500, Times: w.times()}
+	record := w.strike(f)
+	if w.fails[record] += f.Times; w.fails[record] >= blamed {
+		w.model.suspected[record] = true
+	}
 }
 
 // strikeForGood has a fault that can't be told from bad data, until it heals.

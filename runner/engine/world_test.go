@@ -41,6 +41,7 @@ type world struct {
 	asked  map[string]*sql.Stmt
 	day    int // of the newest occurrence
 	faults []func()
+	fails  map[int]int // record → answers 500 that its requests may get
 	runs   []string
 	seen   map[string]int64 // run → its version when the model heard of its end
 	// settled are the records of each run that were staged, with the number
@@ -49,7 +50,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, r *rapid.T, dir, policy, mode string) *world {
-	w := &world{r: r, mortal: newMortal(dir), scope: &scope{TB: t}, keys: map[string][]int{}, seen: map[string]int64{}, settled: map[string]map[int]int{}}
+	w := &world{r: r, mortal: newMortal(dir), scope: &scope{TB: t}, keys: map[string][]int{}, seen: map[string]int64{}, settled: map[string]map[int]int{}, fails: map[int]int{}}
 	w.model = newModel(policy, mode == api.ModeNewFiles)
 	b := &bench{t: t, dir: dir, server: predicttest.New(predicttest.Options{}), fs: w.mortal, log: slog.New(slog.DiscardHandler), slots: 2,
 		clock: w.now, storeClock: w.storeNow, held: true}
@@ -223,6 +224,7 @@ func (w *world) stop() {
 	w.live()
 	w.forget()
 	w.bench.stop()
+	w.rest()
 	w.scope.close()
 }
 
