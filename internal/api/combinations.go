@@ -19,8 +19,14 @@ func (v *validator) combinations(j Job) {
 			v.add("/overlap", "", "%q lets runs go on side by side, and with input.mode %q each begins where the last one ended; use %q", d.Overlap, d.Input.Mode, OverlapQueueOne)
 		}
 	}
+	if j.Output.Publish == PublishProgressive { // as written, not as a table's default
+		v.progressive(d)
+	}
 	if policy == PolicyNextBatch && *d.Retry.Attempts != 1 {
 		v.add("/retry/attempts", "", "%d: with policy %q a mini-batch has one attempt, and what fails is carried to the next run; remove attempts", *d.Retry.Attempts, policy)
+	}
+	if f := d.Input.Files; policy == PolicyNextBatch && f != nil && f.Format == FormatParquet && d.Input.DuplicateKeys != "" && d.Input.DuplicateKeys != DuplicatesError {
+		v.add("/input/duplicate_keys", "", "%q copies the file without what it leaves out, and with retry.policy %q runs owe rows of a Parquet file by their number; use %q", d.Input.DuplicateKeys, policy, DuplicatesError)
 	}
 	if d.Retry.MaxRunAttempts != nil && policy != PolicyComplete {
 		v.add("/retry/max_run_attempts", "", "goes with policy %q only; remove it or set that", PolicyComplete)
@@ -29,7 +35,7 @@ func (v *validator) combinations(j Job) {
 		if policy == PolicyComplete {
 			v.add("/retry/max_carries", "", "goes with records that one run leaves to the next, and policy %q leaves none; remove it", policy)
 		} else {
-			v.add("/retry/max_carries", "", "goes with policy %q or input.mode %q only; remove it or set one of them", PolicyNextBatch, ModeNewFiles)
+			v.add("/retry/max_carries", "", "goes with records that one run leaves to the next, and this job's runs leave none; remove it, or set policy %q or an input.mode that remembers", PolicyNextBatch)
 		}
 	}
 }
@@ -47,28 +53,33 @@ func (v *validator) complete(d Job) {
 	}
 }
 
-// memory checks what goes with an incremental mode only.
-func (v *validator) memory(in Input) {
-	if in.Incremental() && in.OnEmpty != "" {
-		v.add("/input/on_empty", "", "goes with mode %q only: with mode %q a run without new files has succeeded; remove it", ModeFull, in.Mode)
-	}
-	only := func(pointer string, set bool) {
-		if set && !in.Incremental() {
-			v.add(pointer, "", "goes with input.mode %q only; remove it or set that", ModeNewFiles)
-		}
-	}
-	only("/input/state", in.State != "")
-	if in.Files == nil {
+// progressive checks that mini-batches can be published one by one.
+func (v *validator) progressive(d Job) {
+	f := d.Output.Files
+	if f == nil {
 		return
 	}
-	only("/input/files/min_age", in.Files.MinAge != "")
-	only("/input/files/done_marker", in.Files.DoneMarker != "")
-	v.duration("/input/files/min_age", in.Files.MinAge, 0, 365*24*time.Hour)
-	if in.Files.DoneMarker != "" {
-		if err := checkDoneMarker(in.Files.DoneMarker); err != nil {
-			v.add("/input/files/done_marker", "", "%v", err)
-		}
+	const at = "/output/publish"
+	switch {
+	case f.Layout == LayoutSingle || f.Layout == LayoutPerInputFile:
+		v.add(at, "", "%q publishes each mini-batch by itself, and layout %q has no file for each; change one of them", d.Output.Publish, f.Layout)
+	case len(f.PartitionBy) > 0:
+		v.add(at, "", "%q publishes each mini-batch by itself, and partition_by spreads it over folders; change one of them", d.Output.Publish)
+	case IsObject(f.URI):
+		v.add(at, "", "%q is for folders and tables, and an object store shows a run as a whole only; remove it", d.Output.Publish)
 	}
+}
+
+// Warnings are what is right, but may not mean what its author thinks.
+func Warnings(j Job) []Error {
+	if j.Input.Mode == ModePredicate && j.Output.Files != nil {
+		return []Error{{
+			Code: CodeInvalid, Pointer: "/input/mode",
+			Message: "\"" + ModePredicate + "\" takes the rows that the query finds, and predictions go to files: nothing makes a row leave the query's result",
+			Hint:    "Each run will find the same rows again, unless something else marks them. Write to the table with output.sql, or use input.mode = \"" + ModeWatermark + "\".",
+		}}
+	}
+	return nil
 }
 
 func (v *validator) deadLetters(j Job) {

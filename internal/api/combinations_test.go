@@ -32,17 +32,34 @@ var combinations = []combined{
 		"/overlap", `"allow" lets runs go on side by side, and with input.mode "new_files" each begins where the last one ended; use "queue_one"`},
 	{"`next_batch` + `attempts` above 1", func(j *Job) { j.Retry = &Retry{Policy: PolicyNextBatch, Attempts: new(int64(2))} },
 		"/retry/attempts", `2: with policy "next_batch" a mini-batch has one attempt, and what fails is carried to the next run; remove attempts`},
+	{"`next_batch` + `duplicate_keys = \"first\"` or `\"last\"` of Parquet files", func(j *Job) {
+		j.Retry, j.Input.Files.Format, j.Input.Key, j.Input.DuplicateKeys = &Retry{Policy: PolicyNextBatch}, FormatParquet, []string{"id"}, DuplicatesLast
+	}, "/input/duplicate_keys", `"last" copies the file without what it leaves out, and with retry.policy "next_batch" runs owe rows of a Parquet file by their number; use "error"`},
 	{"`max_run_attempts` without `complete`", func(j *Job) { j.Retry = &Retry{Policy: PolicyPartial, MaxRunAttempts: new(int64(2))} },
 		"/retry/max_run_attempts", `goes with policy "complete" only; remove it or set that`},
-	{"`max_carries` without `next_batch` or `new_files`", func(j *Job) { j.Retry = &Retry{Policy: PolicyPartial, MaxCarries: new(int64(2))} },
-		"/retry/max_carries", `goes with policy "next_batch" or input.mode "new_files" only; remove it or set one of them`},
+	{"`max_carries` without `next_batch`, `new_files` or `watermark`", func(j *Job) { j.Retry = &Retry{Policy: PolicyPartial, MaxCarries: new(int64(2))} },
+		"/retry/max_carries", `goes with records that one run leaves to the next, and this job's runs leave none; remove it, or set policy "next_batch" or an input.mode that remembers`},
 	{"`max_carries` + `complete`", func(j *Job) {
 		j.Input.Mode, j.Retry = ModeNewFiles, &Retry{Policy: PolicyComplete, MaxCarries: new(int64(2))}
 	}, "/retry/max_carries", `goes with records that one run leaves to the next, and policy "complete" leaves none; remove it`},
 	{"`new_files` + `on_empty`", func(j *Job) { j.Input.Mode, j.Input.OnEmpty = ModeNewFiles, OnEmptySkip },
-		"/input/on_empty", `goes with mode "full" only: with mode "new_files" a run without new files has succeeded; remove it`},
-	{"`state`, `min_age` or `done_marker` without `new_files`", func(j *Job) { j.Input.State = StateReset },
-		"/input/state", `goes with input.mode "new_files" only; remove it or set that`},
+		"/input/on_empty", `goes with mode "full" only: with mode "new_files" a run that finds nothing new has succeeded; remove it`},
+	{"`state` with mode `full`", func(j *Job) { j.Input.State = StateReset },
+		"/input/state", `is about what earlier runs took, and mode "full" takes everything; remove it, or set another input.mode`},
+	{"`min_age` or `done_marker` without `new_files`", func(j *Job) { j.Input.Files.MinAge = "1m" },
+		"/input/files/min_age", `goes with input.mode "new_files" only; remove it or set that`},
+	{"`publish = \"progressive\"` + `layout = \"single\"` or `\"per_input_file\"`", progressive(func(f *OutputFiles) { f.Layout = LayoutSingle }),
+		"/output/publish", `"progressive" publishes each mini-batch by itself, and layout "single" has no file for each; change one of them`},
+	{"`publish = \"progressive\"` + `partition_by`", progressive(func(f *OutputFiles) { f.PartitionBy = []string{"id"} }),
+		"/output/publish", `"progressive" publishes each mini-batch by itself, and partition_by spreads it over folders; change one of them`},
+	{"`publish = \"progressive\"` + an object store", progressive(func(f *OutputFiles) { f.URI = "s3://scores/{date}" }),
+		"/output/publish", `"progressive" is for folders and tables, and an object store shows a run as a whole only; remove it`},
+	{"`output.sql` + `overlap = \"allow\"`", allow(func(j *Job) { j.Input.Key, j.Output = []string{"id"}, tableJob().Output }),
+		"/overlap", `"allow" lets runs publish at the same time, so each needs a place of its own, and a table is one; use "queue_one"`},
+	{"`output.sql` without `input.key`", func(j *Job) { j.Output = tableJob().Output },
+		"/input/key", "is required with output.sql: the columns that tell which row a prediction belongs to"},
+	{"`output.sql` + `keep_runs` or `keep_for`", func(j *Job) { *j = tableJob(); j.Output.KeepRuns = new(int64(5)) },
+		"/output/keep_runs", "is about published folders, and predictions go to a table; remove it"},
 	{"`dead_letters.input = \"key_only\"` without `input.key`", func(j *Job) { j.DeadLetters = &DeadLetters{Input: DeadInputKeyOnly} },
 		"/dead_letters/input", `"key_only" keeps nothing but the key, and the job has none; list its columns in input.key`},
 }
@@ -51,6 +68,13 @@ func allow(change func(*Job)) func(*Job) {
 	return func(j *Job) {
 		j.Schedule, j.Overlap, j.Output.Files.URI = &Schedule{Cron: "@daily"}, OverlapAllow, "/out/{date}/{run}"
 		change(j)
+	}
+}
+
+func progressive(change func(*OutputFiles)) func(*Job) {
+	return func(j *Job) {
+		j.Input.Key, j.Output.Publish = []string{"id"}, PublishProgressive
+		change(j.Output.Files)
 	}
 }
 
@@ -64,7 +88,8 @@ func TestEachRowOfTheTableOfCombinations(t *testing.T) {
 		}
 	}
 	for pointer, change := range map[string]func(*Job){
-		"/input/files/min_age":     func(j *Job) { j.Input.Files.MinAge = "1m" },
+		"/output/keep_for":         func(j *Job) { *j = tableJob(); j.Output.KeepFor = "1d" },
+		"/output/publish":          progressive(func(f *OutputFiles) { f.Layout = LayoutPerInputFile }),
 		"/input/files/done_marker": func(j *Job) { j.Input.Files.DoneMarker = "*.done" },
 	} {
 		job := minimalJob()

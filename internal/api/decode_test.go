@@ -160,7 +160,7 @@ func TestDecodeReportsAllFindingsAtOnce(t *testing.T) {
 	want := `document is not valid
   nme is unknown; the document takes accept_incomplete, catch_up, dead_letters, hold_after_failures, input, keep_withheld, labels, max_failed, max_queued, mini_batch, name, output, overlap, parallelism, paused, predict, retry, schedule
   paused is the string "no"; true or false is wanted
-  input.uri is unknown; input takes files, key, mode, on_empty, state`
+  input.uri is unknown; input takes duplicate_keys, files, key, max_spool, mode, on_empty, sql, state, wait_for`
 	if err == nil || err.Error() != want {
 		t.Errorf("%v\nwant\n%s", err, want)
 	}

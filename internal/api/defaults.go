@@ -37,6 +37,13 @@ const (
 	DefaultMaxCarries     = 3
 	DefaultDeadInput      = DeadInputFull
 	DefaultDeadKeepFor    = Duration("90d")
+	DefaultCompression    = CompressionNone
+	DefaultLayout         = LayoutPerMiniBatch
+	DefaultDuplicateKeys  = DuplicatesError // where predictions go to a table
+	DefaultLag            = Duration("5m")
+	DefaultMaxSpool       = Size("50GB")
+	DefaultNaN            = NaNNull
+	DefaultPer            = PerSlot
 )
 
 // DefaultBackoff is the wait before the 2nd, 3rd and 4th attempt of a
@@ -45,8 +52,35 @@ func DefaultBackoff() []Duration { return []Duration{"10s", "1m", "5m"} }
 
 // The words that enumerated attributes take.
 const (
-	FormatCSV   = "csv"
-	FormatJSONL = "jsonl"
+	FormatCSV     = "csv"
+	FormatJSONL   = "jsonl"
+	FormatParquet = "parquet"
+
+	CompressionNone = "none"
+	CompressionGzip = "gzip"
+	CompressionZstd = "zstd"
+
+	LayoutPerMiniBatch = "per_mini_batch"
+	LayoutSingle       = "single"
+	LayoutPerInputFile = "per_input_file"
+
+	WriteUpdate = "update"
+	WriteUpsert = "upsert"
+	WriteInsert = "insert"
+
+	DuplicatesError = "error"
+	DuplicatesFirst = "first"
+	DuplicatesLast  = "last"
+
+	StartBeginning = "beginning"
+	StartNow       = "now"
+
+	NaNNull   = "null"
+	NaNError  = "error"
+	NaNString = "string"
+
+	PerSlot      = "slot"
+	PerMiniBatch = "mini_batch"
 
 	OnEmptyFail    = "fail"
 	OnEmptySkip    = "skip"
@@ -54,6 +88,8 @@ const (
 
 	ProtocolOIPv2 = "oip_v2"
 	ProtocolTFv1  = "tf_v1"
+	// ProtocolProgram is what a program speaks; no job names it.
+	ProtocolProgram = "program"
 
 	AsMatrix  = "matrix"
 	AsColumns = "columns"
@@ -64,6 +100,9 @@ const (
 
 	ModeFull     = "full"
 	ModeNewFiles = "new_files"
+	// ModePredicate takes what a query finds, ModeWatermark what is beyond a mark.
+	ModePredicate = "predicate"
+	ModeWatermark = "watermark"
 
 	StateReset = "reset"
 	StateKeep  = "keep"
@@ -160,9 +199,22 @@ func (j Job) WithDefaults() Job {
 	if !j.Input.Incremental() {
 		setString(&j.Input.OnEmpty, DefaultOnEmpty)
 	}
+	setString(&j.Input.MaxSpool, DefaultMaxSpool)
+	if j.Input.SQL != nil && j.Input.SQL.Watermark != nil {
+		q, w := *j.Input.SQL, *j.Input.SQL.Watermark
+		setString(&w.Lag, DefaultLag)
+		q.Watermark = &w
+		j.Input.SQL = &q
+	}
 	if j.Input.Files != nil {
 		f := *j.Input.Files
 		setString(&f.Format, formatByExtension(f.URI))
+		setString(&f.Compression, compressionByExtension(f.URI))
+		setString(&f.Compression, DefaultCompression)
+		if f.Format == FormatCSV {
+			setDefault(&f.Header, true)
+		}
+		setDefault(&f.HivePartitions, false)
 		if j.Input.Incremental() && f.DoneMarker == "" {
 			setString(&f.MinAge, DefaultMinAge)
 		}
@@ -177,6 +229,13 @@ func (j Job) WithDefaults() Job {
 	j.MiniBatch = &m
 
 	setString(&j.Predict.Features.As, DefaultAs)
+	setString(&j.Predict.NaN, DefaultNaN)
+	if j.Predict.Program != nil {
+		p := *j.Predict.Program
+		setString(&p.Per, DefaultPer)
+		j.Predict.Program = &p
+		setString(&j.Predict.Protocol, ProtocolProgram)
+	}
 	setDefault(&j.Predict.RowsPerRequest, DefaultRowsPerRequest)
 	setString(&j.Predict.RequestTimeout, DefaultRequestTimeout)
 	setString(&j.Predict.Requests, DefaultRequests)
@@ -190,7 +249,17 @@ func (j Job) WithDefaults() Job {
 	if j.Output.Files != nil {
 		f := *j.Output.Files
 		setString(&f.Format, FormatJSONL)
+		setString(&f.Layout, DefaultLayout)
 		j.Output.Files = &f
+	}
+	if j.Output.SQL != nil {
+		q := *j.Output.SQL
+		setDefault(&q.OnlyIfUnset, j.Input.Mode == ModePredicate)
+		j.Output.SQL = &q
+		setString(&j.Input.DuplicateKeys, DefaultDuplicateKeys)
+		if j.Retry == nil || j.Retry.Policy != PolicyComplete {
+			setString(&j.Output.Publish, PublishProgressive)
+		}
 	}
 	if j.Output.Keep == nil {
 		j.Output.Keep = slices.Clone(j.Input.Key)
@@ -220,8 +289,12 @@ func (j Job) WithDefaults() Job {
 	return j
 }
 
-// carries tells whether runs may owe records to later ones.
+// carries tells whether runs may owe records to later ones. What a query finds
+// anew in each run is not owed: it comes back by itself.
 func carries(policy string, in Input) bool {
+	if in.SQL != nil && in.Mode != ModeWatermark {
+		return false
+	}
 	return policy == PolicyNextBatch || in.Incremental() && policy != PolicyComplete
 }
 

@@ -23,29 +23,47 @@ func (j Job) PlanSpecHash() string {
 	input, output := j.Input, j.Output
 	input.State = ""
 	output.KeepRuns, output.KeepFor = nil, ""
-	return hash([]any{input, j.MiniBatch.Rows, j.Predict.Features, j.Predict.Outputs, output, j.Retry.Policy})
+	parts := []any{input, j.MiniBatch.Rows, j.Predict.Features, j.Predict.Outputs, output, j.Retry.Policy}
+	if j.Predict.NaN != "" {
+		parts = append(parts, j.Predict.NaN)
+	}
+	return hash(parts)
 }
 
 // ExecSpecHash covers what may change between the attempts of one plan: the
 // server, credentials, timeouts, attempts, parallelism and thresholds.
 func (j Job) ExecSpecHash() string {
 	j = j.canonical()
-	return hash([]any{
+	parts := []any{
 		j.Predict.Protocol, j.Predict.Model, j.Predict.RowsPerRequest, j.Predict.Requests, j.Predict.RequestTimeout,
 		j.Predict.PermanentStatuses, j.Predict.TransientStatuses, j.Predict.Golden, j.Predict.OnModelChange,
 		j.Predict.Server, j.Predict.Endpoint, j.MiniBatch.Timeout, j.Retry.Attempts, j.Retry.Backoff, j.Retry.MaxRunAttempts, j.Retry.MaxCarries,
 		j.Parallelism, j.MaxFailed, j.KeepWithheld, j.DeadLetters,
-	})
+	}
+	if j.Predict.Program != nil {
+		parts = append(parts, j.Predict.Program)
+	}
+	return hash(parts)
 }
 
 // InputIdentity names the input that the memory of an incremental mode is
 // about; an edit that changes it must say what becomes of the memory. It is
 // empty in mode "full".
 func (j Job) InputIdentity() string {
-	if !j.Input.Incremental() || j.Input.Files == nil {
+	switch {
+	case !j.Input.Incremental():
+		return ""
+	case j.Input.SQL != nil:
+		column := ""
+		if w := j.Input.SQL.Watermark; w != nil {
+			column = w.Column
+		}
+		return hash([]any{j.Input.Mode, j.Input.SQL.DSN, strings.Join(strings.Fields(j.Input.SQL.Query), " "), column})
+	case j.Input.Files != nil:
+		return hash([]any{j.Input.Mode, Path(j.Input.Files.URI)})
+	default:
 		return ""
 	}
-	return hash([]any{j.Input.Mode, Path(j.Input.Files.URI)})
 }
 
 // WithPlanOf is the job that a later attempt of a plan runs: what is frozen
@@ -62,7 +80,7 @@ func (j Job) WithPlanOf(planned Job) Job {
 	}
 	mini.Rows = planned.MiniBatch.Rows
 	j.MiniBatch = &mini
-	j.Predict.Features, j.Predict.Outputs = planned.Predict.Features, planned.Predict.Outputs
+	j.Predict.Features, j.Predict.Outputs, j.Predict.NaN = planned.Predict.Features, planned.Predict.Outputs, planned.Predict.NaN
 	retry := Retry{}
 	if j.Retry != nil {
 		retry = *j.Retry
@@ -94,6 +112,19 @@ func (j Job) canonical() Job {
 	mini := *j.MiniBatch
 	mini.Timeout = mini.Timeout.canonical()
 	j.MiniBatch = &mini
+	j.Input.MaxSpool = j.Input.MaxSpool.canonical()
+	j = j.withoutLateDefaults()
+	if j.Input.WaitFor != nil {
+		w := *j.Input.WaitFor
+		w.Timeout = w.Timeout.canonical()
+		j.Input.WaitFor = &w
+	}
+	if j.Input.SQL != nil && j.Input.SQL.Watermark != nil {
+		q, w := *j.Input.SQL, *j.Input.SQL.Watermark
+		w.Lag = w.Lag.canonical()
+		q.Watermark = &w
+		j.Input.SQL = &q
+	}
 	if j.Input.Files != nil {
 		f := *j.Input.Files
 		f.MinAge = f.MinAge.canonical()
@@ -124,12 +155,53 @@ func (j Job) canonical() Job {
 		s.Env, s.SecretEnv = absent(s.Env), absent(s.SecretEnv)
 		j.Predict.Server = &s
 	}
+	if j.Predict.Program != nil {
+		p := *j.Predict.Program
+		p.Env, p.SecretEnv = absent(p.Env), absent(p.SecretEnv)
+		j.Predict.Program = &p
+	}
 	retry := *j.Retry
 	retry.Backoff = slices.Clone(retry.Backoff)
 	for i, wait := range retry.Backoff {
 		retry.Backoff[i] = wait.canonical()
 	}
 	j.Retry = &retry
+	return j
+}
+
+// withoutLateDefaults takes out settings that have their defaults and came
+// after jobs had been stored: the hashes of those jobs stay as they were.
+func (j Job) withoutLateDefaults() Job {
+	if j.Input.MaxSpool == DefaultMaxSpool {
+		j.Input.MaxSpool = ""
+	}
+	if j.Predict.NaN == DefaultNaN {
+		j.Predict.NaN = ""
+	}
+	if j.Input.Files != nil {
+		f := *j.Input.Files
+		if f.Compression == DefaultCompression {
+			f.Compression = ""
+		}
+		if f.Header != nil && *f.Header {
+			f.Header = nil
+		}
+		if f.HivePartitions != nil && !*f.HivePartitions {
+			f.HivePartitions = nil
+		}
+		j.Input.Files = &f
+	}
+	if j.Output.Files != nil {
+		f := *j.Output.Files
+		if f.Layout == DefaultLayout {
+			f.Layout = ""
+		}
+		if len(f.PartitionBy) == 0 {
+			f.PartitionBy = nil
+		}
+		f.Types = absent(f.Types)
+		j.Output.Files = &f
+	}
 	return j
 }
 

@@ -21,6 +21,9 @@ func TestTwoSpellingsOfOneJobHashAlike(t *testing.T) {
 		"min age":         func(j *Job) { j.Input.Files.MinAge = "300s" },
 		"timeout":         func(j *Job) { j.MiniBatch.Timeout = "60m" },
 		"kept":            func(j *Job) { j.Output.KeepFor = "720h" },
+		"spool":           func(j *Job) { j.Input.MaxSpool = "2000MB" },
+		"lag":             func(j *Job) { j.Input.SQL.Watermark.Lag = "600s" },
+		"waiting":         func(j *Job) { j.Input.WaitFor.Timeout = "120m" },
 		"dead letters":    func(j *Job) { j.DeadLetters.KeepFor = "336h" },
 	} {
 		job := fullJob()
@@ -48,12 +51,18 @@ func TestTwoSpellingsOfOneJobHashAlike(t *testing.T) {
 			}
 		}
 	}
+	for name, job := range map[string]Job{"table": tableJob(), "program": programJob()} {
+		if job.WithDefaults().Hash() != job.Hash() {
+			t.Errorf("%s: defaults written out have another hash", name)
+		}
+	}
 	hash = minimalJob().Hash()
 	for name, respell := range map[string]func(*Job){
 		"labels":  func(j *Job) { j.Labels = map[string]string{} },
 		"outputs": func(j *Job) { j.Predict.Outputs = map[string]string{} },
 		"key":     func(j *Job) { j.Input.Key = []string{} },
 		"keep":    func(j *Job) { j.Output.Keep = []string{} },
+		"folders": func(j *Job) { j.Output.Files.PartitionBy, j.Output.Files.Types = []string{}, map[string]string{} },
 		"golden":  func(j *Job) { j.Predict.Golden = map[string]string{} },
 		"statuses": func(j *Job) {
 			j.Predict.PermanentStatuses, j.Predict.TransientStatuses = []int64{}, []int64{}
@@ -99,7 +108,7 @@ func partOf(pointer string) (plan, exec bool) {
 			return false, false
 		}
 	}
-	for _, prefix := range []string{"/input", "/mini_batch/rows", "/predict/features", "/predict/outputs", "/output", "/retry/policy"} {
+	for _, prefix := range []string{"/input", "/mini_batch/rows", "/predict/features", "/predict/outputs", "/predict/nan", "/output", "/retry/policy"} {
 		if strings.HasPrefix(pointer, prefix) {
 			return true, false
 		}
@@ -213,6 +222,45 @@ func TestWhatTheMemoryOfAnInputIsAbout(t *testing.T) {
 	job.Input.Files.URI = "/in/lily.csv"
 	if job.InputIdentity() == identity {
 		t.Error("another uri is the same input")
+	}
+}
+
+func TestWhatTheMemoryOfAQueryIsAbout(t *testing.T) {
+	job := tableJob()
+	job.Input.Mode, job.Input.SQL.Watermark = ModeWatermark, &Watermark{Column: "updated_at", Start: StartNow}
+	identity := job.InputIdentity()
+	same := clone(t, job)
+	same.Input.SQL.Query = "SELECT id, a\n  FROM items WHERE prediction IS NULL"
+	same.Input.SQL.Watermark.Start, same.Input.SQL.Watermark.Lag = StartBeginning, "1h"
+	if same.InputIdentity() != identity {
+		t.Error("blanks, start or lag make it another input")
+	}
+	for name, change := range map[string]func(*Job){
+		"query":    func(j *Job) { j.Input.SQL.Query = "SELECT * FROM other" },
+		"database": func(j *Job) { j.Input.SQL.DSN.Secret = "other" },
+		"column":   func(j *Job) { j.Input.SQL.Watermark.Column = "created_at" },
+		"mode":     func(j *Job) { j.Input.Mode = ModePredicate },
+	} {
+		other := clone(t, job)
+		change(&other)
+		if other.InputIdentity() == identity {
+			t.Errorf("another %s is the same input", name)
+		}
+	}
+}
+
+// Jobs that were stored before there were tables, compression and programs
+// must not look changed.
+func TestTheHashesOfEarlierJobsStayAsTheyWere(t *testing.T) {
+	job := minimalJob()
+	for name, pair := range map[string][2]string{
+		"job":       {job.Hash(), "e870525c4b6e8fdb5975e3eb4dfc373700befeec92d91abfaf7f15207389ebd1"},
+		"plan":      {job.PlanSpecHash(), "c64790ad91531661463aaabf852e26f07a1595eab91779bb496056862822b211"},
+		"execution": {job.ExecSpecHash(), "97e25ddb48c177e52b88c63c04f1abcf298b33781f1ca3b159a5a691d027c6d5"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: %s, and it was %s", name, pair[0], pair[1])
+		}
 	}
 }
 

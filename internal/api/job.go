@@ -98,29 +98,55 @@ type CatchUp struct {
 	MaxRuns *int64   `json:"max_runs,omitzero"` // of "all"
 }
 
-// Input is the source of a job's records.
+// Input is the source of a job's records: exactly one of Files and SQL.
 type Input struct {
 	Files *InputFiles `json:"files,omitzero"`
-	// Key names the column(s) that identify a record for people.
+	SQL   *InputSQL   `json:"sql,omitzero"`
+	// Key names the column(s) that identify a record for people, and for a
+	// table that predictions are written to.
 	Key []string `json:"key,omitzero"`
-	// OnEmpty says what a run in mode "full" does when its files hold no
+	// DuplicateKeys says what planning does with records of one key: "error",
+	// or take the "first" or the "last". Absent: keys are not compared, unless
+	// predictions go to a table, where it is "error".
+	DuplicateKeys string `json:"duplicate_keys,omitzero"`
+	// OnEmpty says what a run in mode "full" does when its input holds no
 	// record: "fail", "skip" or "succeed".
 	OnEmpty string `json:"on_empty,omitzero"`
-	// Mode says what a run takes of the files that match: "full", all of them,
-	// or "new_files", those that no run has taken yet.
+	// Mode says what a run takes of its input: "full", all of it; "new_files",
+	// the files that no run has taken yet; "predicate", the rows that the query
+	// finds without a prediction; or "watermark", the rows beyond a column's
+	// mark.
 	Mode string `json:"mode,omitzero"`
 	// State says what becomes of the memory of an incremental mode when an
 	// edit changes which input it is about: "reset" or "keep".
 	State string `json:"state,omitzero"`
+	// WaitFor holds a run back until its input is there.
+	WaitFor *WaitFor `json:"wait_for,omitzero"`
+	// MaxSpool bounds what a run copies of an input that can't be read twice:
+	// rows of a query, compressed files.
+	MaxSpool Size `json:"max_spool,omitzero"`
 }
 
 // Incremental tells whether runs remember what earlier ones have taken.
-func (in Input) Incremental() bool { return in.Mode == ModeNewFiles }
+func (in Input) Incremental() bool {
+	return in.Mode == ModeNewFiles || in.Mode == ModePredicate || in.Mode == ModeWatermark
+}
 
-// InputFiles are local files, chosen by a glob with placeholders.
+// InputFiles are local files or objects of a store, chosen by a glob with
+// placeholders.
 type InputFiles struct {
-	URI    string `json:"uri"`             // absolute path or file:///…, may hold globs and placeholders
-	Format string `json:"format,omitzero"` // "csv" or "jsonl"; by extension where absent
+	URI    string `json:"uri"`             // absolute path, file:///…, or an object store's, as s3://bucket/…; may hold globs and placeholders
+	Format string `json:"format,omitzero"` // "csv", "jsonl" or "parquet"; by extension where absent
+	// Compression is "none", "gzip" or "zstd"; by extension where absent.
+	Compression string `json:"compression,omitzero"`
+	// Header tells whether CSV files begin with the names of their columns.
+	Header *bool `json:"header,omitzero"`
+	// Columns are the names of CSV files' columns where Header is false.
+	Columns []string `json:"columns,omitzero"`
+	// NullValues are the texts of CSV cells that stand for no value.
+	NullValues []string `json:"null_values,omitzero"`
+	// HivePartitions makes columns of the folders named column=value.
+	HivePartitions *bool `json:"hive_partitions,omitzero"`
 
 	// MinAge is how long a new file must have been left alone to be taken; with
 	// mode "new_files" only.
@@ -131,6 +157,35 @@ type InputFiles struct {
 	DoneMarker string `json:"done_marker,omitzero"`
 }
 
+// InputSQL is the result of a query.
+type InputSQL struct {
+	DSN SecretRef `json:"dsn"` // postgres://…, mysql://… or sqlite:///abs/path
+	// Query is one SELECT. It may name the parameters :scheduled_at and
+	// :previous_success_at.
+	Query     string     `json:"query"`
+	Watermark *Watermark `json:"watermark,omitzero"` // with mode "watermark"
+}
+
+// Watermark says which column tells new rows from those that runs have taken.
+type Watermark struct {
+	Column string `json:"column"`
+	// Start is where the first run begins: "beginning", "now", or a value of
+	// the column.
+	Start string `json:"start"`
+	// Lag is kept between the database's clock and the mark; it must exceed the
+	// longest transaction that writes rows.
+	Lag Duration `json:"lag,omitzero"`
+}
+
+// WaitFor says when an input is there: one of URI, SQL and RowsAtLeast.
+type WaitFor struct {
+	URI string `json:"uri,omitzero"` // a file or object that must exist, with globs and placeholders
+	SQL string `json:"sql,omitzero"` // a query over input.sql's database whose first value must be true or above 0
+	// RowsAtLeast is the number of rows that input.sql.query must have.
+	RowsAtLeast *int64   `json:"rows_at_least,omitzero"`
+	Timeout     Duration `json:"timeout"`
+}
+
 // MiniBatchSpec says how the input is cut into mini-batches.
 type MiniBatchSpec struct {
 	Rows    *int64   `json:"rows,omitzero"`    // records per mini-batch; the last of each file may hold fewer
@@ -139,11 +194,16 @@ type MiniBatchSpec struct {
 
 // Predict says which prediction server answers, and how to talk to it.
 type Predict struct {
-	Protocol       string            `json:"protocol"` // "oip_v2" or "tf_v1"
-	Model          Model             `json:"model"`
-	Features       Features          `json:"features"`
-	Outputs        map[string]string `json:"outputs,omitzero"` // result column → output name with optional index, "predict_proba[1]"
-	RowsPerRequest *int64            `json:"rows_per_request,omitzero"`
+	Protocol string   `json:"protocol,omitzero"` // "oip_v2" or "tf_v1"; none with Program
+	Model    Model    `json:"model,omitzero"`    // not needed with Program
+	Features Features `json:"features"`
+	// Outputs are result column → output: its name with an optional index,
+	// "predict_proba[1]", or a JSON pointer into a record's prediction, "/label".
+	Outputs map[string]string `json:"outputs,omitzero"`
+	// NaN says what becomes of a prediction that is NaN or infinite, which JSON
+	// has no number for: "null", "error" (its record is a dead letter) or "string".
+	NaN            string `json:"nan,omitzero"`
+	RowsPerRequest *int64 `json:"rows_per_request,omitzero"`
 	// Requests is "adaptive": a server that finds requests too large gets
 	// smaller ones, or "fixed": their size never changes.
 	Requests       string   `json:"requests,omitzero"`
@@ -162,6 +222,7 @@ type Predict struct {
 	OnModelChange string    `json:"on_model_change,omitzero"`
 	Server        *Server   `json:"server,omitzero"`   // launched for the run, stopped with it
 	Endpoint      *Endpoint `json:"endpoint,omitzero"` // somebody else's, already running
+	Program       *Program  `json:"program,omitzero"`  // JSON Lines in, JSON Lines out
 }
 
 // Model names the model on the prediction server.
@@ -172,7 +233,11 @@ type Model struct {
 
 // Features says which columns are sent, in which order and shape.
 type Features struct {
-	Columns  []string `json:"columns"`
+	// Columns are the input columns to send; absent: all but Exclude, the key
+	// and what nothing but output.keep names.
+	Columns []string `json:"columns,omitzero"`
+	// Exclude are input columns that are not sent; instead of Columns.
+	Exclude  []string `json:"exclude,omitzero"`
 	As       string   `json:"as,omitzero"`       // "matrix": one [n,k] tensor; "columns": one [n,1] tensor a column
 	Name     string   `json:"name,omitzero"`     // tensor name of the matrix; from the server's metadata where absent
 	Datatype string   `json:"datatype,omitzero"` // Open Inference Protocol datatype; from the metadata where absent
@@ -199,6 +264,20 @@ type Endpoint struct {
 	URL string `json:"url"` // http(s)://host[:port][/base]
 }
 
+// Program is a program that predicts: a line of JSON per record on its standard
+// input, a line of JSON per prediction on its standard output, in the same
+// order. It ends with 0 after its last line; 10 says that it may work another
+// time, 11 that it never will with these records, 12 that its input is bad.
+type Program struct {
+	Command    []string             `json:"command"`
+	WorkingDir string               `json:"working_dir,omitzero"`
+	Env        map[string]string    `json:"env,omitzero"`
+	SecretEnv  map[string]SecretRef `json:"secret_env,omitzero"`
+	// Per is "slot": the processes live as long as the run, one for each request
+	// in flight; or "mini_batch": one process for each.
+	Per string `json:"per,omitzero"`
+}
+
 // SecretRef says where a secret lies; exactly one of its fields is set. The
 // secret itself never travels.
 type SecretRef struct {
@@ -207,9 +286,10 @@ type SecretRef struct {
 	Env    string `json:"env,omitzero"`    // a name in the runner's environment_file
 }
 
-// Output is where predictions are committed.
+// Output is where predictions are committed: exactly one of Files and SQL.
 type Output struct {
 	Files *OutputFiles `json:"files,omitzero"`
+	SQL   *OutputSQL   `json:"sql,omitzero"`
 	// Keep names the input columns copied before the results; absent keeps
 	// the key.
 	Keep []string `json:"keep,omitzero"`
@@ -223,10 +303,37 @@ type Output struct {
 	KeepFor  Duration `json:"keep_for,omitzero"`
 }
 
-// OutputFiles is one local folder per occurrence.
+// OutputFiles is one folder per occurrence, local or in an object store.
 type OutputFiles struct {
-	URI    string `json:"uri"`             // absolute path or file:///… of a folder, with placeholders
-	Format string `json:"format,omitzero"` // "csv" or "jsonl"
+	URI    string `json:"uri"`             // absolute path, file:///…, or an object store's, of a folder, with placeholders
+	Format string `json:"format,omitzero"` // "csv", "jsonl" or "parquet"
+	// Layout is "per_mini_batch", a part for each; "single", one file; or
+	// "per_input_file", one for each input file, under its name.
+	Layout string `json:"layout,omitzero"`
+	// PartitionBy are kept columns whose values name folders, column=value,
+	// that the parts lie in.
+	PartitionBy []string `json:"partition_by,omitzero"`
+	// Types are the types of columns in Parquet: "double", "int64", "boolean",
+	// "string", "timestamp", "date", "json" or "decimal(18,4)". Absent: as in a
+	// Parquet input, else by what the first prediction holds.
+	Types map[string]string `json:"types,omitzero"`
+}
+
+// OutputSQL is a table.
+type OutputSQL struct {
+	DSN   SecretRef `json:"dsn"`
+	Table string    `json:"table"` // optionally with its schema: "scores.churn"
+	// Write is "update": rows that exist, by key; "upsert": those, and new ones;
+	// or "insert": new ones only.
+	Write string `json:"write"`
+	// JSONColumn takes all outputs of a record as one JSON value; absent: each
+	// output has a column of its own.
+	JSONColumn string `json:"json_column,omitzero"`
+	// RunAt is a column for the run's occurrence. Rows that a newer one has
+	// written stay as they are.
+	RunAt string `json:"run_at,omitzero"`
+	// OnlyIfUnset leaves rows alone that have a prediction by now.
+	OnlyIfUnset *bool `json:"only_if_unset,omitzero"`
 }
 
 // Retry is the policy for records that could not be predicted.

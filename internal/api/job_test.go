@@ -22,6 +22,24 @@ func minimalJob() Job {
 	}
 }
 
+// tableJob reads rows of a table and writes predictions back to them.
+func tableJob() Job {
+	job := minimalJob()
+	job.Input = Input{
+		SQL: &InputSQL{DSN: SecretRef{Secret: "dsn"}, Query: "SELECT id, a FROM items WHERE prediction IS NULL"},
+		Key: []string{"id"}, Mode: ModePredicate,
+	}
+	job.Output = Output{SQL: &OutputSQL{DSN: SecretRef{Secret: "dsn"}, Table: "items", Write: WriteUpdate, JSONColumn: "prediction"}}
+	return job
+}
+
+// programJob has a program predict.
+func programJob() Job {
+	job := minimalJob()
+	job.Predict = Predict{Features: Features{Exclude: []string{}}, Program: &Program{Command: []string{"awk", "{print}"}}}
+	return job
+}
+
 // fullJob has every field set, also those that exclude each other.
 func fullJob() Job {
 	return Job{
@@ -39,15 +57,25 @@ func fullJob() Job {
 		CatchUp: &CatchUp{Mode: CatchUpAll, Window: "7d", MaxRuns: new(int64(5))},
 		Overlap: OverlapQueueAll, MaxQueued: new(int64(7)), HoldAfterFailures: new(int64(3)),
 		Input: Input{
-			Files: &InputFiles{URI: "/in/*.csv", Format: FormatJSONL, MinAge: "5m", DoneMarker: "*.done"},
-			Key:   []string{"id"}, OnEmpty: OnEmptySkip, Mode: ModeNewFiles, State: StateKeep,
+			Files: &InputFiles{
+				URI: "/in/*.csv", Format: FormatJSONL, Compression: CompressionZstd, Header: new(true), Columns: []string{"a", "b"}, NullValues: []string{"NA"},
+				HivePartitions: new(true), MinAge: "5m", DoneMarker: "*.done",
+			},
+			SQL: &InputSQL{
+				DSN: SecretRef{Secret: "dsn", File: "/run/dsn", Env: "DSN"}, Query: "SELECT * FROM items",
+				Watermark: &Watermark{Column: "updated_at", Start: StartNow, Lag: "10m"},
+			},
+			Key: []string{"id"}, DuplicateKeys: DuplicatesLast, OnEmpty: OnEmptySkip, Mode: ModeNewFiles, State: StateKeep,
+			WaitFor:  &WaitFor{URI: "/in/_SUCCESS", SQL: "SELECT 1", RowsAtLeast: new(int64(5)), Timeout: "2h"},
+			MaxSpool: "2GB",
 		},
 		MiniBatch:   &MiniBatchSpec{Rows: new(int64(20)), Timeout: "1h"},
 		Parallelism: new(int64(4)),
 		Predict: Predict{
 			Protocol: ProtocolOIPv2, Model: Model{Name: "iris", Version: "3"},
-			Features:       Features{Columns: []string{"a", "b"}, As: AsColumns, Name: "x", Datatype: "FP32"},
+			Features:       Features{Columns: []string{"a", "b"}, Exclude: []string{"c"}, As: AsColumns, Name: "x", Datatype: "FP32"},
 			Outputs:        map[string]string{"label": "predict", "p": "predict_proba[1]"},
+			NaN:            NaNString,
 			RowsPerRequest: new(int64(10)), Requests: RequestsFixed, RequestTimeout: "5s",
 			PermanentStatuses: []int64{409}, TransientStatuses: []int64{404}, Golden: map[string]string{"a": "1", "b": "2"}, OnModelChange: ModelChangeContinue,
 			Server: &Server{
@@ -56,9 +84,18 @@ func fullJob() Job {
 				Replicas: new(int64(2)), ModelFiles: []string{"/srv/model"}, PricePerHour: "0.35 EUR",
 			},
 			Endpoint: &Endpoint{URL: "http://127.0.0.1:8080"},
+			Program: &Program{
+				Command: []string{"score"}, WorkingDir: "/srv", Env: map[string]string{"A": "b"}, SecretEnv: map[string]SecretRef{"TOKEN": {Secret: "token"}}, Per: PerMiniBatch,
+			},
 		},
 		Output: Output{
-			Files: &OutputFiles{URI: "/out/{date}", Format: FormatCSV}, Keep: []string{"id", "a"},
+			Files: &OutputFiles{
+				URI: "/out/{date}", Format: FormatCSV, Layout: LayoutSingle, PartitionBy: []string{"a"}, Types: map[string]string{"p": TypeDouble},
+			},
+			SQL: &OutputSQL{
+				DSN: SecretRef{Secret: "dsn", File: "/run/dsn", Env: "DSN"}, Table: "scores", Write: WriteUpsert, JSONColumn: "prediction", RunAt: "scored_at", OnlyIfUnset: new(true),
+			},
+			Keep:    []string{"id", "a"},
 			Publish: PublishProgressive, KeepRuns: new(int64(9)), KeepFor: "30d",
 		},
 		Retry: &Retry{
@@ -180,6 +217,13 @@ func TestWithDefaultsFillsWhatIsAbsentAndLeavesItsReceiverAlone(t *testing.T) {
 		"on_model_change":   {got.Predict.OnModelChange, "fail"},
 		"replicas":          {*got.Predict.Server.Replicas, int64(1)},
 		"publish":           {got.Output.Publish, "on_complete"},
+		"compression":       {got.Input.Files.Compression, "none"},
+		"header":            {*got.Input.Files.Header, true},
+		"hive_partitions":   {*got.Input.Files.HivePartitions, false},
+		"max_spool":         {got.Input.MaxSpool, Size("50GB")},
+		"nan":               {got.Predict.NaN, "null"},
+		"layout":            {got.Output.Files.Layout, "per_mini_batch"},
+		"duplicate_keys":    {got.Input.DuplicateKeys, ""},          // where predictions go to a table only
 		"min_age":           {got.Input.Files.MinAge, Duration("")}, // of new files only
 		"max_run_attempts":  {got.Retry.MaxRunAttempts == nil, true},
 		"max_carries":       {got.Retry.MaxCarries == nil, true},
@@ -256,9 +300,9 @@ func TestSummaryShowsWhatIsInForce(t *testing.T) {
 	}
 	const (
 		reads  = "by hand · all csv files (empty: fail) · mini-batches of 10,000 rows within 6h, 8 requests in flight · "
-		asks   = "128 rows a request (adaptive) as matrix within 60s, no golden record · the server's version (another: fail)"
+		asks   = "128 rows a request (adaptive) as matrix within 60s, NaN: null, no golden record · the server's version (another: fail)"
 		failed = " · withheld above 1% failed for 7d (incomplete: unhealthy) · dead letters: full input for 90d"
-		output = " · published on_complete as jsonl, kept forever"
+		output = " · published on_complete as jsonl per_mini_batch, kept forever"
 	)
 	for name, test := range map[string]struct {
 		change func(*Job)
@@ -271,6 +315,9 @@ func TestSummaryShowsWhatIsInForce(t *testing.T) {
 			reads + asks + " · next_batch: mini-batches once, carried by at most 3 runs" + failed + output},
 		"new files": {func(j *Job) { j.Input.Mode = ModeNewFiles },
 			strings.Replace(reads, "all csv files (empty: fail)", "new csv files unchanged for 1m", 1) + asks + " · partial: mini-batches 4× after 10s, 1m, 5m, carried by at most 3 runs" + failed + output},
+		"rows into a table": {func(j *Job) { *j = tableJob() },
+			"by hand · the rows that a query finds without a prediction, duplicate keys: error, spool of at most 50GB · mini-batches of 10,000 rows within 6h, 8 requests in flight · " +
+				asks + " · partial: mini-batches 4× after 10s, 1m, 5m" + failed + " · published progressive by update of unset rows of items (JSON in prediction) with id"},
 		"server": {func(j *Job) { j.Predict.Server = &Server{Command: []string{"serve"}} },
 			reads + asks + " on 1 server ready within 10m · partial: mini-batches 4× after 10s, 1m, 5m" + failed + output},
 	} {
@@ -279,11 +326,13 @@ func TestSummaryShowsWhatIsInForce(t *testing.T) {
 		}
 	}
 	want := "paused · at 02:00, Europe/Berlin · missed: all, at most 5, not older than 7d · overlap: queue_all, at most 7 · held after 3 failed runs in a row · " +
-		"new jsonl files unchanged for 5m with *.done (memory: keep) · mini-batches of 20 rows within 1h, 4 requests in flight · " +
-		"10 rows a request (fixed) as columns within 5s, 409 is permanent, 404 is transient, a golden record · " +
+		"rows of a query whose updated_at is beyond the last run's (first: now), 10m behind the database's clock, " +
+		"new zstd jsonl files of the columns a, b with [\"NA\"] for no value in hive partitions unchanged for 5m with *.done (memory: keep), " +
+		"duplicate keys: last, spool of at most 2GB, waits 2h for /in/_SUCCESS, an answer to SELECT 1, 5 rows · mini-batches of 20 rows within 1h, 4 requests in flight · " +
+		"10 rows a request (fixed) as columns within 5s, NaN: string, a program per mini_batch, 409 is permanent, 404 is transient, a golden record · " +
 		"version 3 (another: continue) on 2 servers ready within 1m, model files /srv/model, 0.35 EUR an hour each · " +
 		"partial: mini-batches 2× after 1s, 1m, the whole plan 3×, carried by at most 5 runs · withheld above 3% failed for 2d (incomplete: healthy) · " +
-		"dead letters: key_only input for 14d · published progressive as csv with id, a, the newest 9 and those of 30d kept"
+		"dead letters: key_only input for 14d · published progressive by upsert of unset rows of scores (JSON in prediction), the occurrence in scored_at as csv single in folders by a, p as double with id, a, the newest 9 and those of 30d kept"
 	if got := fullJob().Summary("at 02:00, Europe/Berlin"); got != want {
 		t.Errorf("full:\n%s\nwant\n%s", got, want)
 	}
@@ -300,9 +349,11 @@ func TestSummaryShowsWhatIsInForce(t *testing.T) {
 func TestEverySettingShowsInTheSummary(t *testing.T) {
 	silent := []string{
 		"/name", "/labels", "/schedule", "/input/files/uri", "/input/key", "/input/on_empty", "/output/files/uri",
-		"/predict/protocol", "/predict/model/name", "/predict/features/columns", "/predict/features/name", "/predict/features/datatype",
+		"/input/sql/dsn", "/output/sql/dsn", "/input/sql/query",
+		"/predict/protocol", "/predict/model/name", "/predict/features/columns", "/predict/features/exclude", "/predict/features/name", "/predict/features/datatype",
 		"/predict/outputs", "/predict/golden", "/predict/endpoint",
 		"/predict/server/command", "/predict/server/working_dir", "/predict/server/env", "/predict/server/secret_env",
+		"/predict/program/command", "/predict/program/working_dir", "/predict/program/env", "/predict/program/secret_env",
 	}
 	var pointers []string
 	leaves(t, reflect.ValueOf(new(fullJob())), "", func(pointer string, _ reflect.Value) { pointers = append(pointers, pointer) })

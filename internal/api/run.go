@@ -1,6 +1,12 @@
 package api
 
-import "time"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Origin says what asked for a run.
 type Origin string
@@ -83,6 +89,7 @@ type Reason string
 // The reasons beside the classes.
 const (
 	ReasonInputMissing     Reason = "input_missing"
+	ReasonInputLate        Reason = "input_late" // input.wait_for waited in vain
 	ReasonInputEmpty       Reason = "input_empty"
 	ReasonOutputUnwritable Reason = "output_unwritable"
 	ReasonOutputTaken      Reason = "output_taken"
@@ -95,6 +102,7 @@ const (
 	ReasonAccepted         Reason = "accepted"
 	ReasonWaitingForSlot   Reason = "waiting_for_slot"
 	ReasonWaitingForTurn   Reason = "waiting_for_turn"
+	ReasonWaitingForInput  Reason = "waiting_for_input"
 	ReasonReplaced         Reason = "replaced" // of a skipped run: a newer occurrence took its place
 	ReasonOverlap          Reason = "overlap"  // of a cancelled run: a newer occurrence ended it
 	ReasonModelChanged     Reason = "model_changed"
@@ -217,10 +225,13 @@ type MiniBatch struct {
 	FirstLine    int64          `json:"first_line"`
 	Records      int64          `json:"records"`
 	DeadLettered int64          `json:"dead_lettered"`
-	Attempts     int64          `json:"attempts"`
-	Class        Class          `json:"class,omitzero"`
-	Error        string         `json:"error,omitzero"`
-	NotBefore    time.Time      `json:"not_before,omitzero"` // of a mini-batch in retry_wait
+	// Gone counts the records that had no row to write to, by why: "deleted",
+	// "taken" by another writer, or written by a "newer" run.
+	Gone      map[string]int64 `json:"gone,omitzero"`
+	Attempts  int64            `json:"attempts"`
+	Class     Class            `json:"class,omitzero"`
+	Error     string           `json:"error,omitzero"`
+	NotBefore time.Time        `json:"not_before,omitzero"` // of a mini-batch in retry_wait
 
 	Requests    int64  `json:"requests,omitzero"`     // answered with predictions
 	Carried     bool   `json:"carried,omitzero"`      // its records are in the ledger, for the next run
@@ -246,10 +257,25 @@ type DeadLetter struct {
 	LastSeen  time.Time         `json:"last_seen"`
 }
 
-// Place is where a record stands: a file and the physical line it begins on.
+// Place is where a record stands: a file and the physical line it begins on
+// (the row, in Parquet), or a table and the row's key.
 type Place struct {
-	File string `json:"file"`
-	Line int64  `json:"line"`
+	File  string            `json:"file,omitzero"`
+	Line  int64             `json:"line,omitzero"`
+	Table string            `json:"table,omitzero"`
+	Key   map[string]string `json:"key,omitzero"`
+}
+
+// String reads as people name places: "/in/a.csv:17", "items(id=7)".
+func (p Place) String() string {
+	if p.Table == "" {
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	var cells []string
+	for _, column := range slices.Sorted(maps.Keys(p.Key)) {
+		cells = append(cells, column+"="+p.Key[column])
+	}
+	return p.Table + "(" + strings.Join(cells, ", ") + ")"
 }
 
 // Event is one entry of a run's history.

@@ -2,6 +2,8 @@ package api
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,31 +39,103 @@ func (j Job) Summary(when string) string {
 }
 
 func (in Input) summary() string {
-	if !in.Incremental() {
-		return fmt.Sprintf("all %s files (empty: %s)", in.Files.format(), in.OnEmpty)
+	var texts []string
+	if in.SQL != nil {
+		texts = append(texts, in.rows())
 	}
-	text := fmt.Sprintf("new %s files", in.Files.format())
-	if in.Files != nil && in.Files.MinAge != "" {
-		text += fmt.Sprintf(" unchanged for %s", in.Files.MinAge)
+	if in.Files != nil || in.SQL == nil {
+		texts = append(texts, in.files())
 	}
-	if in.Files != nil && in.Files.DoneMarker != "" {
-		text += " with " + in.Files.DoneMarker
-	}
+	text := strings.Join(texts, ", ")
 	if in.State != "" {
 		text += " (memory: " + in.State + ")"
+	}
+	if in.DuplicateKeys != "" {
+		text += ", duplicate keys: " + in.DuplicateKeys
+	}
+	if in.SQL != nil || in.MaxSpool != DefaultMaxSpool || in.Files != nil && in.Files.Compression != CompressionNone {
+		text += ", spool of at most " + string(in.MaxSpool)
+	}
+	if w := in.WaitFor; w != nil {
+		text += ", " + w.summary()
 	}
 	return text
 }
 
-func (f *InputFiles) format() string {
-	if f == nil || f.Format == "" {
-		return "unreadable" // validation has said why
+func (in Input) files() string {
+	f := in.Files
+	if f == nil {
+		f = &InputFiles{} // validation has said why
 	}
-	return f.Format
+	if !in.Incremental() {
+		return fmt.Sprintf("all %s (empty: %s)", f.kind(), in.OnEmpty)
+	}
+	text := "new " + f.kind()
+	if f.MinAge != "" {
+		text += fmt.Sprintf(" unchanged for %s", f.MinAge)
+	}
+	if f.DoneMarker != "" {
+		text += " with " + f.DoneMarker
+	}
+	return text
+}
+
+// kind says what sort of files they are.
+func (f *InputFiles) kind() string {
+	text := f.Format + " files"
+	if f.Format == "" {
+		text = "unreadable files" // validation has said why
+	}
+	if f.Compression != "" && f.Compression != CompressionNone {
+		text = f.Compression + " " + text
+	}
+	if f.Header != nil && !*f.Header {
+		text += " without a header"
+	}
+	if len(f.Columns) > 0 {
+		text += " of the columns " + join(f.Columns)
+	}
+	if len(f.NullValues) > 0 {
+		text += fmt.Sprintf(" with %q for no value", f.NullValues)
+	}
+	if f.HivePartitions != nil && *f.HivePartitions {
+		text += " in hive partitions"
+	}
+	return text
+}
+
+// rows says which rows of the query are taken.
+func (in Input) rows() string {
+	w := in.SQL.Watermark
+	switch {
+	case w != nil:
+		return fmt.Sprintf("rows of a query whose %s is beyond the last run's (first: %s), %s behind the database's clock", w.Column, w.Start, w.Lag)
+	case in.Incremental():
+		return "the rows that a query finds without a prediction"
+	default:
+		return fmt.Sprintf("all rows of a query (empty: %s)", in.OnEmpty)
+	}
+}
+
+func (w WaitFor) summary() string {
+	var signs []string
+	if w.URI != "" {
+		signs = append(signs, w.URI)
+	}
+	if w.SQL != "" {
+		signs = append(signs, "an answer to "+strings.Join(strings.Fields(w.SQL), " "))
+	}
+	if w.RowsAtLeast != nil {
+		signs = append(signs, Counted(*w.RowsAtLeast, "row"))
+	}
+	return fmt.Sprintf("waits %s for %s", w.Timeout, strings.Join(signs, ", "))
 }
 
 func (p Predict) requests() string {
-	text := fmt.Sprintf("%s rows a request (%s) as %s within %s", Thousands(*p.RowsPerRequest), p.Requests, p.Features.As, p.RequestTimeout)
+	text := fmt.Sprintf("%s rows a request (%s) as %s within %s, NaN: %s", Thousands(*p.RowsPerRequest), p.Requests, p.Features.As, p.RequestTimeout, p.NaN)
+	if p.Program != nil {
+		text += ", a program per " + p.Program.Per
+	}
 	for _, list := range []struct {
 		name     string
 		statuses []int64
@@ -120,8 +194,11 @@ func (j Job) failed() string {
 
 func (o Output) summary() string {
 	text := "published " + o.Publish
+	if o.SQL != nil {
+		text += " by " + o.SQL.summary()
+	}
 	if o.Files != nil {
-		text += " as " + o.Files.Format
+		text += " as " + o.Files.summary()
 	}
 	if len(o.Keep) > 0 {
 		text += " with " + join(o.Keep)
@@ -133,8 +210,34 @@ func (o Output) summary() string {
 		text += fmt.Sprintf(", the newest %d kept", *o.KeepRuns)
 	case o.KeepFor != "":
 		text += fmt.Sprintf(", kept for %s", o.KeepFor)
-	default:
+	case o.Files != nil:
 		text += ", kept forever"
+	}
+	return text
+}
+
+func (f *OutputFiles) summary() string {
+	text := f.Format + " " + f.Layout
+	if len(f.PartitionBy) > 0 {
+		text += " in folders by " + join(f.PartitionBy)
+	}
+	for _, column := range slices.Sorted(maps.Keys(f.Types)) {
+		text += ", " + column + " as " + f.Types[column]
+	}
+	return text
+}
+
+func (q *OutputSQL) summary() string {
+	text := q.Write + " of "
+	if *q.OnlyIfUnset {
+		text += "unset rows of "
+	}
+	text += q.Table
+	if q.JSONColumn != "" {
+		text += " (JSON in " + q.JSONColumn + ")"
+	}
+	if q.RunAt != "" {
+		text += ", the occurrence in " + q.RunAt
 	}
 	return text
 }

@@ -20,8 +20,8 @@ var (
 	secretForm  = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 	modelForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 	outputForm  = regexp.MustCompile(`^[^\[\]]*(\[[0-9]+\])?$`)
+	pointerForm = regexp.MustCompile(`^(/([^~/]|~[01])*)+$`)
 	datatypes   = []string{"BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"}
-	fileFormats = []string{FormatCSV, FormatJSONL}
 )
 
 // Validate checks a job as submitted: everything but the calendar (package
@@ -48,7 +48,7 @@ func Validate(j Job) []Error {
 	}
 	v.count("/parallelism", j.Parallelism, 1, 1024)
 	v.predict(j.Predict)
-	v.output(j.Output)
+	v.output(j)
 	v.results(j)
 	v.retry(j.Retry)
 	if j.MaxFailed != "" {
@@ -121,6 +121,19 @@ func (v *validator) duration(pointer string, d Duration, low, high time.Duration
 	}
 }
 
+func (v *validator) size(pointer string, s Size, low, high int64) {
+	if s == "" {
+		return
+	}
+	value, err := s.Parse()
+	switch {
+	case err != nil:
+		v.add(pointer, "", "%v", err)
+	case value < low || value > high:
+		v.add(pointer, "", "%q is not between %s and %s", string(s), sizeOf(low), sizeOf(high))
+	}
+}
+
 // length writes a bound as people do: 3650d, 1m, 1ms.
 func length(d time.Duration) string {
 	if day := 24 * time.Hour; d > 0 && d%day == 0 {
@@ -142,6 +155,9 @@ func (v *validator) calendar(j Job) {
 	v.count("/max_queued", j.MaxQueued, 1, 10_000)
 	if j.MaxQueued != nil && j.Overlap != OverlapQueueAll {
 		v.add("/max_queued", "", "goes with overlap = %q only; remove it or set that", OverlapQueueAll)
+	}
+	if j.Overlap == OverlapAllow && j.Output.SQL != nil {
+		v.add("/overlap", "", "%q lets runs publish at the same time, so each needs a place of its own, and a table is one; use %q", j.Overlap, OverlapQueueOne)
 	}
 	if j.Overlap == OverlapAllow && j.Output.Files != nil && !HasRunPlaceholder(j.Output.Files.URI) {
 		v.add("/overlap", "", "%q lets runs publish at the same time, so each needs a place of its own; add {run} to output.files.uri", j.Overlap)
@@ -167,46 +183,6 @@ func (v *validator) calendar(j Job) {
 	}
 	if j.CatchUp != nil {
 		v.add("/catch_up", "", why)
-	}
-}
-
-func (v *validator) input(in Input) {
-	v.oneOf("/input", map[string]bool{"files": in.Files != nil})
-	if in.Files != nil {
-		v.fileURI("/input/files/uri", in.Files.URI)
-		v.optionalWord("/input/files/format", in.Files.Format, fileFormats...)
-		if in.Files.Format == "" && in.Files.URI != "" && formatByExtension(in.Files.URI) == "" {
-			v.add("/input/files/format", "", "cannot be told from %q; set it to csv or jsonl", in.Files.URI)
-		}
-		if err := checkGlob(Path(in.Files.URI)); err != nil {
-			v.add("/input/files/uri", "", "%q: %v", in.Files.URI, err)
-		}
-	}
-	v.names("/input/key", in.Key)
-	v.optionalWord("/input/on_empty", in.OnEmpty, OnEmptyFail, OnEmptySkip, OnEmptySucceed)
-	v.optionalWord("/input/mode", in.Mode, ModeFull, ModeNewFiles)
-	v.optionalWord("/input/state", in.State, StateReset, StateKeep)
-	v.memory(in)
-}
-
-func (v *validator) output(o Output) {
-	v.oneOf("/output", map[string]bool{"files": o.Files != nil})
-	if o.Files != nil {
-		v.fileURI("/output/files/uri", o.Files.URI)
-		v.optionalWord("/output/files/format", o.Files.Format, fileFormats...)
-	}
-	v.names("/output/keep", o.Keep)
-	v.optionalWord("/output/publish", o.Publish, PublishOnComplete, PublishProgressive)
-	v.count("/output/keep_runs", o.KeepRuns, 1, 1_000_000)
-	v.duration("/output/keep_for", o.KeepFor, time.Hour, 36500*24*time.Hour)
-}
-
-// results checks that no result column takes the place of a kept one.
-func (v *validator) results(j Job) {
-	for _, column := range slices.Sorted(maps.Keys(j.Predict.Outputs)) {
-		if slices.Contains(j.WithDefaults().Output.Keep, column) {
-			v.add(pointerTo("/predict/outputs", column), "", "%q is kept from the input too; rename the result, or leave the column out of output.keep", column)
-		}
 	}
 }
 
@@ -245,15 +221,21 @@ func (v *validator) names(pointer string, names []string) {
 }
 
 func (v *validator) fileURI(pointer, uri string) {
-	switch scheme, _, found := strings.Cut(uri, "://"); {
+	scheme, _, found := strings.Cut(uri, "://")
+	form, object := objectForms[scheme]
+	object = object && found
+	switch {
 	case uri == "":
 		v.add(pointer, "", "is required")
 		return
-	case found && scheme != "file":
-		v.add(pointer, "", "%q: only local files are supported; write /abs/path or file:///abs/path", uri)
+	case found && scheme != "file" && !object:
+		v.add(pointer, "", "%q: its store is not known; write /abs/path, file:///abs/path, %s", uri, strings.Join(slices.Sorted(maps.Values(objectForms)), ", "))
+		return
+	case object && !namesObject(uri):
+		v.add(pointer, "", "%q does not name a bucket and what is in it; write it like %s", uri, form)
 		return
 	}
-	if path := Path(uri); !filepath.IsAbs(path) {
+	if path := Path(uri); !object && !filepath.IsAbs(path) {
 		v.add(pointer, "", "%q is not absolute; write \"${abspath(%q)}\"", uri, path)
 	}
 	if err := CheckURI(uri); err != nil {
@@ -283,11 +265,28 @@ func checkGlob(path string) error {
 
 // formatByExtension tells a file format from a uri, or "".
 func formatByExtension(uri string) string {
-	switch strings.ToLower(filepath.Ext(uri)) {
+	name := strings.ToLower(uri)
+	if compressionByExtension(uri) != "" {
+		name = strings.TrimSuffix(name, filepath.Ext(name))
+	}
+	switch filepath.Ext(name) {
 	case ".csv":
 		return FormatCSV
 	case ".jsonl", ".ndjson":
 		return FormatJSONL
+	case ".parquet":
+		return FormatParquet
+	}
+	return ""
+}
+
+// compressionByExtension tells how a file is compressed from its uri, or "".
+func compressionByExtension(uri string) string {
+	switch strings.ToLower(filepath.Ext(uri)) {
+	case ".gz":
+		return CompressionGzip
+	case ".zst":
+		return CompressionZstd
 	}
 	return ""
 }

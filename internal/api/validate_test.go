@@ -8,13 +8,17 @@ import (
 func TestASoundJobHasNoFindings(t *testing.T) {
 	server := fullJob()
 	server.Schedule.Cron, server.Predict.Endpoint, server.Predict.Features.Name = "", nil, ""
+	server.Predict.Program, server.Predict.Features.Exclude = nil, nil
+	server.Input.SQL, server.Output.SQL, server.Input.Files.Header, server.Input.Files.Columns, server.Input.Files.NullValues = nil, nil, nil, nil, nil
+	server.Input.WaitFor = &WaitFor{URI: "/in/_SUCCESS", Timeout: "2h"}
+	server.Output.Files.Layout, server.Output.Files.PartitionBy, server.Output.Files.Types = "", nil, nil
 	server.Input.OnEmpty, server.Retry.MaxRunAttempts = "", nil
 	server.Predict.Server.SecretEnv["TOKEN"] = SecretRef{File: "/run/token"}
 	tensorflow := minimalJob()
 	tensorflow.Predict.Protocol = ProtocolTFv1
 	byExtension := minimalJob()
 	byExtension.Input.Files.URI = "file:///in/{date-1d}/part-[0-9]*.JSONL"
-	for name, job := range map[string]Job{"minimal": minimalJob(), "server": server, "tf_v1": tensorflow, "by extension": byExtension} {
+	for name, job := range map[string]Job{"minimal": minimalJob(), "server": server, "tf_v1": tensorflow, "by extension": byExtension, "table": tableJob(), "program": programJob()} {
 		if problems := Validate(job); len(problems) > 0 {
 			t.Errorf("%s: %v", name, Invalid("job", problems))
 		}
@@ -73,17 +77,17 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/catch_up/max_runs", `goes with mode "all" only`, withSchedule(func(j *Job) { j.CatchUp = &CatchUp{Mode: CatchUpLatest, MaxRuns: new(int64(2))} })},
 		{"/catch_up/max_runs", "0 is not in 1–1000", withSchedule(func(j *Job) { j.CatchUp = &CatchUp{Mode: CatchUpAll, MaxRuns: new(int64(0))} })},
 
-		{"/input", "files is required", func(j *Job) { j.Input.Files = nil }},
+		{"/input", "one of files, sql is required", func(j *Job) { j.Input.Files = nil }},
 		{"/input/files/uri", "is required", func(j *Job) { j.Input.Files = &InputFiles{Format: FormatCSV} }},
 		{"/input/files/uri", `"iris.csv" is not absolute; write "${abspath("iris.csv")}"`, inputURI("iris.csv")},
 		{"/input/files/uri", "is not absolute", inputURI("file://in/iris.csv")},
-		{"/input/files/uri", "only local files are supported; write /abs/path", inputURI("s3://bucket/iris.csv")},
+		{"/input/files/uri", "its store is not known; write /abs/path, file:///abs/path, az://account/container/path, gs://bucket/path, s3://bucket/path", inputURI("ftp://host/iris.csv")},
 		{"/input/files/uri", "unknown placeholder {dat}; known are {date}", inputURI("/in/{dat}.csv")},
 		{"/input/files/uri", "is not closed", inputURI("/in/{date.csv")},
 		{"/input/files/uri", "climbs with ..", inputURI("/in/../etc/x.csv")},
 		{"/input/files/uri", "the glob is malformed", inputURI("/in/[a.csv")},
-		{"/input/files/format", `cannot be told from "/in/iris.txt"; set it to csv or jsonl`, inputURI("/in/iris.txt")},
-		{"/input/files/format", `"parquet" is not one of csv, jsonl`, func(j *Job) { j.Input.Files.Format = "parquet" }},
+		{"/input/files/format", `cannot be told from "/in/iris.txt"; set it to csv, jsonl or parquet`, inputURI("/in/iris.txt")},
+		{"/input/files/format", `"orc" is not one of csv, jsonl, parquet`, func(j *Job) { j.Input.Files.Format = "orc" }},
 		{"/input/key/1", `"id" is listed twice`, func(j *Job) { j.Input.Key = []string{"id", "id"} }},
 		{"/input/key/0", `"" is not a column name`, func(j *Job) { j.Input.Key = []string{""} }},
 		{"/input/on_empty", `"ignore" is not one of fail, skip, succeed`, func(j *Job) { j.Input.OnEmpty = "ignore" }},
@@ -106,7 +110,11 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/predict/model/name", `"" is not a model name`, func(j *Job) { j.Predict.Model.Name = "" }},
 		{"/predict/model/name", "is not a model name", func(j *Job) { j.Predict.Model.Name = "a/b" }},
 		{"/predict/model/version", `"../1" is not a model version`, func(j *Job) { j.Predict.Model.Version = "../1" }},
-		{"/predict/features/columns", "is required", func(j *Job) { j.Predict.Features.Columns = nil }},
+		{"/predict/features", "one of columns, exclude is required", func(j *Job) { j.Predict.Features.Columns = nil }},
+		{"/predict/features", "columns and exclude are both set; keep one", func(j *Job) { j.Predict.Features.Exclude = []string{} }},
+		{"/predict/features/columns", "is empty; list the input columns to send", func(j *Job) { j.Predict.Features.Columns = []string{} }},
+		{"/predict/features/exclude/1", `"a" is listed twice`, func(j *Job) { j.Predict.Features = Features{Exclude: []string{"a", "a"}} }},
+		{"/predict/nan", `"zero" is not one of null, error, string`, func(j *Job) { j.Predict.NaN = "zero" }},
 		{"/predict/features/columns/1", `"a" is listed twice`, func(j *Job) { j.Predict.Features.Columns = []string{"a", "a"} }},
 		{"/predict/features/as", `"rows" is not one of matrix, columns`, func(j *Job) { j.Predict.Features.As = "rows" }},
 		{"/predict/features/datatype", `"float" is not one of BOOL, UINT8`, func(j *Job) { j.Predict.Features.Datatype = "float" }},
@@ -114,6 +122,7 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/predict/features", "name and datatype belong to oip_v2", func(j *Job) { j.Predict.Protocol, j.Predict.Features.Datatype = ProtocolTFv1, "FP32" }},
 		{"/predict/outputs/p", `"" is not an output`, func(j *Job) { j.Predict.Outputs = map[string]string{"p": ""} }},
 		{"/predict/outputs/a~1b", `"proba[x]" is not an output`, func(j *Job) { j.Predict.Outputs = map[string]string{"a/b": "proba[x]"} }},
+		{"/predict/outputs/p", `"/a~2" is not an output`, func(j *Job) { j.Predict.Outputs = map[string]string{"p": "/a~2"} }},
 		{"/predict/outputs/id", `"id" is kept from the input too; rename`, func(j *Job) {
 			j.Input.Key, j.Predict.Outputs = []string{"id"}, map[string]string{"id": "predict"}
 		}},
@@ -135,7 +144,7 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/predict/golden/id", "is not among predict.features.columns; remove it", func(j *Job) {
 			j.Predict.Golden = map[string]string{"sepal_length": "1", "sepal_width": "1", "id": "7"}
 		}},
-		{"/predict", "one of endpoint, server is required", func(j *Job) { j.Predict.Endpoint = nil }},
+		{"/predict", "one of endpoint, program, server is required", func(j *Job) { j.Predict.Endpoint = nil }},
 		{"/predict", "endpoint and server are both set; keep one", func(j *Job) { j.Predict.Server = &Server{Command: []string{"serve"}} }},
 		{"/predict/endpoint/url", "is not the address of a server; write it like http://", func(j *Job) { j.Predict.Endpoint.URL = "127.0.0.1:8080" }},
 		{"/predict/endpoint/url", "is not the address of a server", func(j *Job) { j.Predict.Endpoint.URL = "http://" }},
@@ -165,13 +174,13 @@ func TestEachRuleIsReportedAtItsValue(t *testing.T) {
 		{"/predict/server/model_files/0", "the glob is malformed", withServer(func(s *Server) { s.ModelFiles = []string{"/m/[a"} })},
 		{"/predict/server/price_per_hour", `"35 cents" is not a price; write it like "0.35" or "0.35 EUR"`, withServer(func(s *Server) { s.PricePerHour = "35 cents" })},
 
-		{"/output", "files is required", func(j *Job) { j.Output.Files = nil }},
+		{"/output", "one of files, sql is required", func(j *Job) { j.Output.Files = nil }},
 		{"/output/files/uri", "is required", outputURI("")},
 		{"/output/files/uri", `"out" is not absolute; write "${abspath("out")}"`, outputURI("out")},
 		{"/output/files/uri", "unknown placeholder {days}", outputURI("/out/{days}")},
 		{"/output/files/uri", "climbs with ..", outputURI("/out/{date}/..")},
 		{"/output/files/uri", "climbs with ..", outputURI("/out/{date:..}/etc")},
-		{"/output/files/format", `"parquet" is not one of csv, jsonl`, func(j *Job) { j.Output.Files.Format = "parquet" }},
+		{"/output/files/format", `"orc" is not one of csv, jsonl, parquet`, func(j *Job) { j.Output.Files.Format = "orc" }},
 		{"/output/keep/1", `"id" is listed twice`, func(j *Job) { j.Output.Keep = []string{"id", "id"} }},
 
 		{"/output/publish", `"at_once" is not one of on_complete, progressive`, func(j *Job) { j.Output.Publish = "at_once" }},
@@ -208,7 +217,7 @@ func TestAllFindingsOfAnEmptyJobAreReportedAtOnce(t *testing.T) {
 	for _, problem := range Validate(Job{}) {
 		pointers = append(pointers, problem.Pointer)
 	}
-	want := "/name /input /predict/protocol /predict/model/name /predict/features/columns /predict /output"
+	want := "/name /input /predict/protocol /predict/model/name /predict/features /predict /output"
 	if got := strings.Join(pointers, " "); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

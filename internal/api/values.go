@@ -44,6 +44,56 @@ func (d Duration) Value() time.Duration {
 	return v
 }
 
+// Size is a number of bytes as people write it: "500MB", "50GB", "1GiB".
+type Size string
+
+var sizeForm = regexp.MustCompile(`^([0-9]{1,9})(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$`)
+
+// Parse gives the size in bytes.
+func (s Size) Parse() (int64, error) {
+	m := sizeForm.FindStringSubmatch(string(s))
+	if m == nil {
+		return 0, fmt.Errorf("%q is not a size; write it like 500MB, 50GB or 1GiB", string(s))
+	}
+	n, _ := strconv.ParseInt(m[1], 10, 64) // sizeForm lets nine digits pass
+	units := map[string]int64{"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+	if n > math.MaxInt64/units[m[2]] {
+		return 0, fmt.Errorf("%q is more than a machine can count", string(s))
+	}
+	return n * units[m[2]], nil
+}
+
+// Value is Parse for a size that Validate has passed; zero otherwise.
+func (s Size) Value() int64 {
+	v, err := s.Parse()
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+// canonical spells a size one way, so that 1000MB and 1GB are one.
+func (s Size) canonical() Size {
+	v, err := s.Parse()
+	if err != nil {
+		return s
+	}
+	return sizeOf(v)
+}
+
+// sizeOf writes a number of bytes in the largest unit that divides it.
+func sizeOf(n int64) Size {
+	for _, unit := range []struct {
+		bytes int64
+		name  string
+	}{{1 << 40, "TiB"}, {1e12, "TB"}, {1 << 30, "GiB"}, {1e9, "GB"}, {1 << 20, "MiB"}, {1e6, "MB"}, {1 << 10, "KiB"}, {1e3, "kB"}} {
+		if n > 0 && n%unit.bytes == 0 {
+			return Size(fmt.Sprint(n/unit.bytes) + unit.name)
+		}
+	}
+	return Size(fmt.Sprint(n) + "B")
+}
+
 // canonical spells a duration one way, so that 90m and 1h30m are one.
 func (d Duration) canonical() Duration {
 	v, err := d.Parse()
