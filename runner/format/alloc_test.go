@@ -25,7 +25,7 @@ const (
 func TestRecordsAreNotAllocated(t *testing.T) {
 	for name, record := range map[string]string{"csv": irisCSV + irisQuoted, "jsonl": irisJSONL} {
 		reader := newReader(t, name, &endless{text: []byte(strings.Repeat(record, 1000))}, irisHeader, irisWanted)
-		writer, err := format.NewWriter(name, io.Discard, irisWanted)
+		writer, err := format.NewWriter(name, io.Discard, named(irisWanted...))
 		if err != nil {
 			t.Fatal(err)
 		}

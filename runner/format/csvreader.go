@@ -15,15 +15,22 @@ type csvReader struct {
 	wanted  *projection
 	slot    []int // for each column, its slot in wanted, or -1
 	last    int   // the last wanted column
+	nulls   map[string]bool
 	cells   cellScanner
 	record  Record
 }
 
-func newCSVReader(records *frames, header, project []string) (*csvReader, error) {
+func newCSVReader(records *frames, header, project, nulls []string) (*csvReader, error) {
 	if len(header) == 0 {
 		return nil, errors.New("read csv: no header was given")
 	}
 	c := &csvReader{records: records, header: header, wanted: newProjection(project), slot: make([]int, len(header)), last: -1}
+	for _, null := range nulls {
+		if c.nulls == nil {
+			c.nulls = map[string]bool{}
+		}
+		c.nulls[null] = true
+	}
 	if err := c.wanted.missing(header); err != nil {
 		return nil, err
 	}
@@ -62,7 +69,9 @@ func (c *csvReader) parse(record *frame) error {
 			return err
 		}
 	} else {
-		fields = c.plainFields(record.raw)
+		if fields = c.plainFields(record.raw); c.nulls != nil {
+			c.findNulls()
+		}
 	}
 	if fields != len(c.header) {
 		return fmt.Errorf("has %d fields where the header has %d", fields, len(c.header))
@@ -91,6 +100,16 @@ func (c *csvReader) plainFields(raw []byte) int {
 	return field + 1 + bytes.Count(raw[start:], comma)
 }
 
+// findNulls replaces the cells of a record without quotes that stand for no
+// value.
+func (c *csvReader) findNulls() {
+	for slot, value := range c.wanted.slots {
+		if c.nulls[string(value.Bytes)] {
+			c.wanted.slots[slot] = null
+		}
+	}
+}
+
 func (c *csvReader) quotedFields(raw []byte) (int, error) {
 	c.cells = cellScanner{raw: raw, unquoted: c.cells.unquoted[:0]}
 	field := 0
@@ -99,7 +118,11 @@ func (c *csvReader) quotedFields(raw []byte) (int, error) {
 			continue
 		}
 		if slot := c.slot[field]; slot >= 0 {
-			c.wanted.slots[slot] = Value{Bytes: c.cells.cell}
+			value := Value{Bytes: c.cells.cell}
+			if c.nulls != nil && !c.cells.inQuotes && c.nulls[string(value.Bytes)] {
+				value = null
+			}
+			c.wanted.slots[slot] = value
 		}
 	}
 	if c.cells.err == nil {
@@ -113,6 +136,7 @@ func (c *csvReader) quotedFields(raw []byte) (int, error) {
 
 var (
 	comma = []byte{','}
+	null  = Value{Bytes: []byte("null"), JSON: true}
 
 	errBareQuote   = errors.New("has a quote in a field that does not begin with one; put the field in quotes and double those inside")
 	errAfterQuote  = errors.New("has text after the closing quote; double the quotes inside the field")
@@ -125,6 +149,7 @@ type cellScanner struct {
 	at       int
 	done     bool
 	cell     []byte // of the last next; a part of raw, or of unquoted
+	inQuotes bool   // it stood in quotes
 	unquoted []byte // cells that held a doubled quote
 	err      error
 }
@@ -134,7 +159,8 @@ func (s *cellScanner) next() bool {
 	if s.done {
 		return false
 	}
-	if s.at < len(s.raw) && s.raw[s.at] == '"' {
+	s.inQuotes = s.at < len(s.raw) && s.raw[s.at] == '"'
+	if s.inQuotes {
 		s.quoted()
 	} else {
 		s.plain()

@@ -79,10 +79,10 @@ func TestAColumnCanBeWantedTwice(t *testing.T) {
 }
 
 func TestCSVReaderNeedsAHeaderWithTheColumns(t *testing.T) {
-	if _, err := format.NewReader("csv", strings.NewReader(""), nil, nil, 1); err == nil {
+	if _, err := format.NewReader(format.Options{Format: "csv"}, strings.NewReader(""), nil, nil, 1); err == nil {
 		t.Error("no header was fine")
 	}
-	_, err := format.NewReader("csv", strings.NewReader(""), []string{"a"}, []string{"b"}, 1)
+	_, err := format.NewReader(format.Options{Format: "csv"}, strings.NewReader(""), []string{"a"}, []string{"b"}, 1)
 	if err == nil || !strings.Contains(err.Error(), `"b"`) {
 		t.Errorf("a missing column gives %v", err)
 	}

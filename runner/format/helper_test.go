@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
@@ -39,7 +40,7 @@ func read(t testing.TB, reader format.Reader) []string {
 
 func newReader(t testing.TB, fileFormat string, r io.Reader, header, project []string) format.Reader {
 	t.Helper()
-	reader, err := format.NewReader(fileFormat, r, header, project, 1)
+	reader, err := format.NewReader(format.Options{Format: fileFormat}, r, header, project, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,4 +66,12 @@ func (p *pieces) Read(to []byte) (int, error) {
 	n := copy(to[:min(size, len(to))], p.text)
 	p.text = p.text[n:]
 	return n, nil
+}
+
+func named(names ...string) []api.Column {
+	columns := make([]api.Column, len(names))
+	for i, name := range names {
+		columns[i].Name = name
+	}
+	return columns
 }

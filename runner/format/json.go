@@ -130,19 +130,27 @@ func skipNumber(data []byte, i int) (int, bool) {
 	if data[i] == '-' {
 		i++
 	}
-	first, ok := i, false
-	if i, ok = skipDigits(data, i); !ok {
+	first := i
+	for i < len(data) && data[i]-'0' < 10 {
+		i++
+	}
+	if i == first {
 		return i, false
 	}
 	if data[first] == '0' && i > first+1 {
 		return first + 1, false
 	}
 	if i < len(data) && data[i] == '.' {
-		if i, ok = skipDigits(data, i+1); !ok {
+		i++
+		point := i
+		for i < len(data) && data[i]-'0' < 10 {
+			i++
+		}
+		if i == point {
 			return i, false
 		}
 	}
-	if i < len(data) && (data[i] == 'e' || data[i] == 'E') {
+	if i < len(data) && data[i]|0x20 == 'e' {
 		if i++; i < len(data) && (data[i] == '+' || data[i] == '-') {
 			i++
 		}

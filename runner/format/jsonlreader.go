@@ -24,7 +24,7 @@ type jsonlReader struct {
 // file mostly have the same keys in the same order, and a key that is equal
 // byte for byte needs no second look.
 type seenKey struct {
-	token []byte // with its quotes
+	token []byte // with its quotes and its colon, up to the value
 	slot  int    // -1: not wanted
 }
 
@@ -74,15 +74,21 @@ func (j *jsonlReader) object(raw []byte) error {
 		return atEnd(raw, i+1)
 	}
 	for place := 0; ; place++ {
-		slot, behind, ok := j.key(raw, i, place)
-		if !ok {
-			return notJSON(raw, behind)
-		}
-		if i, ok = skipColon(raw, behind); !ok {
+		var slot int
+		var ok bool
+		if place < len(j.keys) && bytes.HasPrefix(raw[i:], j.keys[place].token) {
+			slot = j.keys[place].slot
+			i = skipSpace(raw, i+len(j.keys[place].token))
+		} else if slot, i, ok = j.key(raw, i, place); !ok {
 			return notJSON(raw, i)
 		}
 		start := i
-		if i, ok = skipValue(raw, i, 1); !ok {
+		if i < len(raw) && (raw[i]-'0' < 10 || raw[i] == '-') {
+			i, ok = skipNumber(raw, i)
+		} else {
+			i, ok = skipValue(raw, i, 1)
+		}
+		if !ok {
 			return notJSON(raw, i)
 		}
 		if slot >= 0 {
@@ -92,30 +98,31 @@ func (j *jsonlReader) object(raw []byte) error {
 			j.found[slot] = true
 			j.wanted.slots[slot] = Value{Bytes: raw[start:i], JSON: true}
 		}
-		switch i = skipSpace(raw, i); {
-		case i < len(raw) && raw[i] == '}':
-			return atEnd(raw, i+1)
-		case i == len(raw) || raw[i] != ',':
+		if i = skipSpace(raw, i); i == len(raw) {
 			return notJSON(raw, i)
 		}
-		i = skipSpace(raw, i+1)
+		switch raw[i] {
+		case ',':
+			i = skipSpace(raw, i+1)
+		case '}':
+			return atEnd(raw, i+1)
+		default:
+			return notJSON(raw, i)
+		}
 	}
 }
 
-// key passes over the key at i, the place-th of its object, and tells the slot
-// of its column, -1 where it is not wanted.
+// key passes over the key at i, the place-th of its object, and over the colon,
+// and tells the slot of its column, -1 where it is not wanted.
 func (j *jsonlReader) key(raw []byte, i, place int) (slot, behind int, ok bool) {
-	if place < len(j.keys) {
-		if seen := j.keys[place]; bytes.HasPrefix(raw[i:], seen.token) {
-			return seen.slot, i + len(seen.token), true
-		}
-	}
-	behind, ok = skipString(raw, i)
+	end, ok := skipString(raw, i)
 	if !ok {
+		return 0, end, false
+	}
+	if behind, ok = skipColon(raw, end); !ok {
 		return 0, behind, false
 	}
-	token := raw[i:behind]
-	name := token[1 : len(token)-1]
+	name := raw[i+1 : end-1]
 	if bytes.IndexByte(name, '\\') >= 0 {
 		j.name = appendUnescaped(j.name[:0], name)
 		name = j.name
@@ -124,7 +131,7 @@ func (j *jsonlReader) key(raw []byte, i, place int) (slot, behind int, ok bool) 
 	if !wanted {
 		slot = -1
 	}
-	j.remember(place, token, slot)
+	j.remember(place, raw[i:behind], slot)
 	return slot, behind, true
 }
 

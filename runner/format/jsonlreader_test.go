@@ -27,6 +27,7 @@ func TestJSONLRecords(t *testing.T) {
 		"key that only looks alike": {
 			`{"a\u0000":1,"a":3,"b":2}`, []string{`1: 2|3`}},
 		"escapes in values":       {`{"a":"\"}{\\","b":"\ud83d\ude00"}`, []string{`1: "\ud83d\ude00"|"\"}{\\"`}},
+		"blanks change":           {"{\"a\":1,\"b\" : 2}\n{\"a\": 3,\"b\" :4}\n{\"a\":5,\"b\" :  6}", []string{"1: 2|1", "2: 4|3", "3: 6|5"}},
 		"keys change their order": {"{\"a\":1,\"b\":2}\n{\"b\":3,\"a\":4}\n{\"a\":5,\"b\":6}", []string{"1: 2|1", "2: 3|4", "3: 6|5"}},
 		"missing column":          {"{\"a\":1}\n{\"a\":3,\"b\":4}", []string{`1! has no column "b"`, "2: 4|3"}},
 		"empty object":            {`{ }`, []string{`1! has no column "b"`}},

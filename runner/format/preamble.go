@@ -21,7 +21,7 @@ type Preamble struct {
 
 // ReadPreamble reads the beginning of a file. The reader may be left anywhere
 // behind the preamble.
-func ReadPreamble(format string, r io.Reader) (Preamble, error) {
+func ReadPreamble(o Options, r io.Reader) (Preamble, error) {
 	var p Preamble
 	buffered := bufio.NewReader(r)
 	mark := []byte("\uFEFF")
@@ -31,10 +31,14 @@ func ReadPreamble(format string, r io.Reader) (Preamble, error) {
 	} else if err != nil && !errors.Is(err, io.EOF) {
 		return Preamble{}, err
 	}
-	if format != api.FormatCSV {
+	if o.Format != api.FormatCSV {
 		return p, nil
 	}
-	records, err := newFrames(format, buffered, 1)
+	if !o.Header {
+		p.Header = o.Columns
+		return p, nil
+	}
+	records, err := newFrames(o.Format, buffered, 1)
 	if err != nil {
 		return Preamble{}, err
 	}
@@ -80,13 +84,15 @@ func headerNames(record *frame) ([]string, error) {
 // unusable says what makes a record of any format bad.
 func (f *frame) unusable() error {
 	if f.oversize {
-		return fmt.Errorf("is larger than %d MiB", MaxRecord>>20)
+		return tooLarge()
 	}
 	if !utf8.Valid(f.raw) {
 		return fmt.Errorf("is not UTF-8 at byte %d", invalidAt(f.raw)+1)
 	}
 	return nil
 }
+
+func tooLarge() error { return fmt.Errorf("is larger than %d MiB", MaxRecord>>20) }
 
 func invalidAt(text []byte) int {
 	for i := 0; i < len(text); {

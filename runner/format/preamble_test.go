@@ -30,7 +30,7 @@ func TestPreamble(t *testing.T) {
 		"json with a mark":        {"jsonl", "\uFEFF{}\n", nil, "{}\n", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := format.ReadPreamble(test.format, strings.NewReader(test.text))
+			p, err := format.ReadPreamble(format.Options{Format: test.format, Header: true}, strings.NewReader(test.text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +51,7 @@ func TestBadHeaders(t *testing.T) {
 		"larger than a MiB": {strings.Repeat("a", format.MaxRecord+1), "line 1: the header is larger than 1 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := format.ReadPreamble("csv", strings.NewReader(test.text))
+			_, err := format.ReadPreamble(format.Options{Format: "csv", Header: true}, strings.NewReader(test.text))
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}

@@ -29,15 +29,28 @@ type Reader interface {
 	Read() (*Record, error)
 }
 
-// NewReader reads the records of r, which begins at a record on physical line
-// firstLine, projected to the named columns. CSV needs the header of its file.
-func NewReader(format string, r io.Reader, header, project []string, firstLine int64) (Reader, error) {
-	records, err := newFrames(format, r, firstLine)
+// Options say how the files of an input are written.
+type Options struct {
+	Format string
+	// Header tells whether CSV files begin with the names of their columns;
+	// Columns are those names where they do not.
+	Header  bool
+	Columns []string
+	// Nulls are the texts of CSV cells without quotes that stand for no value:
+	// they are read as JSON null.
+	Nulls []string
+}
+
+// NewReader reads the CSV or JSONL records of r, which begins at a record on
+// physical line firstLine, projected to the named columns. CSV needs the header
+// that ReadPreamble gave. Parquet is read by OpenParquet.
+func NewReader(o Options, r io.Reader, header, project []string, firstLine int64) (Reader, error) {
+	records, err := newFrames(o.Format, r, firstLine)
 	if err != nil {
 		return nil, err
 	}
-	if format == api.FormatCSV {
-		return newCSVReader(records, header, project)
+	if o.Format == api.FormatCSV {
+		return newCSVReader(records, header, project, o.Nulls)
 	}
 	return newJSONLReader(records, project), nil
 }
@@ -46,7 +59,7 @@ func NewReader(format string, r io.Reader, header, project []string, firstLine i
 // asked for twice is looked for once.
 type projection struct {
 	columns []string // each wanted column once; the first len(columns) slots are theirs
-	source  []int    // for each of Values, the slot it is taken from
+	source  []int    // for each of Values, the slot it is taken from; nil where they are the slots
 	slots   []Value
 	values  []Value
 }
@@ -62,6 +75,9 @@ func newProjection(project []string) *projection {
 		p.source = append(p.source, slot)
 	}
 	p.slots = make([]Value, len(p.columns))
+	if len(p.columns) == len(project) { // each once: no need to copy
+		p.values, p.source = p.slots, nil
+	}
 	return p
 }
 

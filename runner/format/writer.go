@@ -17,13 +17,14 @@ type Writer interface {
 	// Copy writes a record as such a Writer has written it before, its line
 	// end included.
 	Copy(record []byte) error
-	// Flush hands what is buffered to the underlying writer.
-	Flush() error
+	// Close writes what is still buffered, and what the format ends with. It
+	// leaves the underlying writer open. A file without it is not complete.
+	Close() error
 }
 
-// NewWriter makes a Writer; for CSV it begins with a header line. Lines end
-// with a line feed in both formats.
-func NewWriter(format string, w io.Writer, columns []string) (Writer, error) {
+// NewWriter makes a Writer. CSV begins with a header line; lines of CSV and
+// JSONL end with a line feed. Parquet needs the type of every column.
+func NewWriter(format string, w io.Writer, columns []api.Column) (Writer, error) {
 	if len(columns) == 0 {
 		return nil, fmt.Errorf("write %s: no columns", format)
 	}
@@ -33,8 +34,10 @@ func NewWriter(format string, w io.Writer, columns []string) (Writer, error) {
 		return newCSVWriter(out, columns)
 	case api.FormatJSONL:
 		return newJSONLWriter(out, columns), nil
+	case api.FormatParquet:
+		return newParquetWriter(w, columns)
 	default:
-		return nil, fmt.Errorf("unknown format %q; known are csv and jsonl", format)
+		return nil, fmt.Errorf("unknown format %q; known are csv, jsonl and parquet", format)
 	}
 }
 
@@ -57,7 +60,7 @@ func (o *output) end() error {
 	if len(o.buf) < bufferSize {
 		return nil
 	}
-	return o.Flush()
+	return o.Close()
 }
 
 // Copy implements Writer.
@@ -69,8 +72,8 @@ func (o *output) Copy(record []byte) error {
 	return o.end()
 }
 
-// Flush implements Writer.
-func (o *output) Flush() error {
+// Close implements Writer.
+func (o *output) Close() error {
 	if o.err != nil {
 		return o.err
 	}
@@ -86,11 +89,11 @@ type csvWriter struct {
 	text []byte
 }
 
-func newCSVWriter(out output, columns []string) (*csvWriter, error) {
+func newCSVWriter(out output, columns []api.Column) (*csvWriter, error) {
 	w := &csvWriter{output: out}
 	header := make([]Value, len(columns))
-	for i, name := range columns {
-		header[i].Bytes = []byte(name)
+	for i, column := range columns {
+		header[i].Bytes = []byte(column.Name)
 	}
 	return w, w.Write(header)
 }
@@ -175,14 +178,14 @@ type jsonlWriter struct {
 	keys [][]byte // `{"a":`, `,"b":`, …
 }
 
-func newJSONLWriter(out output, columns []string) *jsonlWriter {
+func newJSONLWriter(out output, columns []api.Column) *jsonlWriter {
 	w := &jsonlWriter{output: out}
-	for i, name := range columns {
+	for i, column := range columns {
 		key := []byte{','}
 		if i == 0 {
 			key[0] = '{'
 		}
-		w.keys = append(w.keys, append(appendQuoted(key, []byte(name)), ':'))
+		w.keys = append(w.keys, append(appendQuoted(key, []byte(column.Name)), ':'))
 	}
 	return w
 }
@@ -199,8 +202,10 @@ func (w *jsonlWriter) Write(values []Value) error {
 		case len(value.Bytes) == 0:
 			w.err = fmt.Errorf("write record: value %d: %w", i+1, errNotAToken)
 			return w.err
-		default:
+		case value.Bytes[0] == '{' || value.Bytes[0] == '[':
 			w.buf = appendOneLine(w.buf, value.Bytes)
+		default:
+			w.buf = append(w.buf, value.Bytes...)
 		}
 	}
 	w.buf = append(w.buf, "}\n"...)

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
@@ -18,6 +19,11 @@ func text(s string) format.Value  { return format.Value{Bytes: []byte(s)} }
 func token(s string) format.Value { return format.Value{Bytes: []byte(s), JSON: true} }
 
 func written(t testing.TB, fileFormat string, columns []string, records ...[]format.Value) string {
+	t.Helper()
+	return writtenTyped(t, fileFormat, named(columns...), records...)
+}
+
+func writtenTyped(t testing.TB, fileFormat string, columns []api.Column, records ...[]format.Value) string {
 	t.Helper()
 	var out bytes.Buffer
 	writer, err := format.NewWriter(fileFormat, &out, columns)
@@ -29,7 +35,7 @@ func written(t testing.TB, fileFormat string, columns []string, records ...[]for
 			t.Fatal(err)
 		}
 	}
-	if err := writer.Flush(); err != nil {
+	if err := writer.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -85,14 +91,14 @@ func TestWritersRefuse(t *testing.T) {
 			"too many values": {text("a"), text("b")},
 			"no token":        {token("")},
 		} {
-			writer, err := format.NewWriter(fileFormat, &bytes.Buffer{}, []string{"a"})
+			writer, err := format.NewWriter(fileFormat, &bytes.Buffer{}, named("a"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := writer.Write(values); err == nil || !strings.HasPrefix(err.Error(), "write record: ") {
 				t.Errorf("%s: %s gives %v", fileFormat, name, err)
 			}
-			if writer.Flush() == nil {
+			if writer.Close() == nil {
 				t.Errorf("%s: %s: half a record could be flushed", fileFormat, name)
 			}
 		}
@@ -100,10 +106,10 @@ func TestWritersRefuse(t *testing.T) {
 			t.Errorf("%s without columns was fine", fileFormat)
 		}
 	}
-	if _, err := format.NewWriter("xlsx", &bytes.Buffer{}, []string{"a"}); err == nil {
+	if _, err := format.NewWriter("xlsx", &bytes.Buffer{}, named("a")); err == nil {
 		t.Error("xlsx was taken")
 	}
-	writer, _ := format.NewWriter("csv", &bytes.Buffer{}, []string{"a"})
+	writer, _ := format.NewWriter("csv", &bytes.Buffer{}, named("a"))
 	if err := writer.Write([]format.Value{token(`"\x"`)}); err == nil {
 		t.Error("a bad string became text")
 	}
@@ -116,15 +122,15 @@ var errFull = errors.New("no space left")
 func (full) Write([]byte) (int, error) { return 0, errFull }
 
 func TestAWriteErrorStays(t *testing.T) {
-	writer, err := format.NewWriter("jsonl", full{}, []string{"a"})
+	writer, err := format.NewWriter("jsonl", full{}, named("a"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for err == nil {
 		err = writer.Write([]format.Value{text("abc")})
 	}
-	if !errors.Is(err, errFull) || !errors.Is(writer.Flush(), errFull) || !errors.Is(writer.Write([]format.Value{text("a")}), errFull) {
-		t.Errorf("got %v, then %v", err, writer.Flush())
+	if !errors.Is(err, errFull) || !errors.Is(writer.Close(), errFull) || !errors.Is(writer.Write([]format.Value{text("a")}), errFull) {
+		t.Errorf("got %v, then %v", err, writer.Close())
 	}
 }
 
@@ -138,7 +144,7 @@ func TestWrittenTextIsReadBack(t *testing.T) {
 		record := []format.Value{text(cells[0]), token(string(quoted))}
 
 		asCSV := writtenRapid(t, "csv", columns, record)
-		reader, err := format.NewReader("csv", strings.NewReader(asCSV), columns, columns, 1)
+		reader, err := format.NewReader(format.Options{Format: "csv"}, strings.NewReader(asCSV), columns, columns, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,11 +174,11 @@ func TestWrittenTextIsReadBack(t *testing.T) {
 
 func writtenRapid(t *rapid.T, fileFormat string, columns []string, record []format.Value) string {
 	var out bytes.Buffer
-	writer, err := format.NewWriter(fileFormat, &out, columns)
+	writer, err := format.NewWriter(fileFormat, &out, named(columns...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(writer.Write(record), writer.Flush()); err != nil {
+	if err := errors.Join(writer.Write(record), writer.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
