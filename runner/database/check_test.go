@@ -1,0 +1,124 @@
+package database_test
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/database"
+	"github.com/batchpattern/terraform-provider-batch/runner/database/databasetest"
+)
+
+// refuses fails the test unless Check's failure names all of these.
+func refuses(t *testing.T, db *database.DB, table database.Table, parts ...string) {
+	t.Helper()
+	err := db.Check(t.Context(), table)
+	f, ok := errors.AsType[*api.Failure](err)
+	if !ok || f.Reason != api.Reason(api.ClassConfig) || database.Transient(err) {
+		t.Fatalf("the check of %s gives %v", table.Name, err)
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the check of %s says %q, not %q", table.Name, err, part)
+		}
+	}
+}
+
+func TestACheckSaysWhatIsMissingAndHowToMakeIt(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, dsn string) {
+		db, table := open(t, dsn), items(t, dsn, 0)
+		with := func(change func(*database.Table)) database.Table {
+			changed := table
+			change(&changed)
+			return changed
+		}
+		refuses(t, db, with(func(t *database.Table) { t.Name = "nothing" }), "table nothing does not exist")
+		refuses(t, db, with(func(t *database.Table) { t.Results = []string{"p", "q"} }), "table items has no column", quote(dsn, "q"), "ALTER TABLE", "ADD COLUMN "+quote(dsn, "q"))
+		refuses(t, db, with(func(t *database.Table) { t.RunAt = "scored_at" }), "ADD COLUMN "+quote(dsn, "scored_at"))
+		refuses(t, db, with(func(t *database.Table) { t.Key, t.Results = []string{"p"}, []string{"id"} }), "the key p of table items is not unique", "CREATE UNIQUE INDEX")
+		refuses(t, db, with(func(t *database.Table) { t.Name = "a.b.c" }), "a.b.c")
+
+		databasetest.Exec(t, dsn, "CREATE TABLE owned (id BIGINT PRIMARY KEY, owner VARCHAR(9) NOT NULL, p DOUBLE PRECISION)")
+		refuses(t, db, database.Table{Name: "owned", Key: []string{"id"}, Results: []string{"p"}, Write: api.WriteUpsert}, "column owner of table owned must be given", "output.keep")
+		check(t, db, database.Table{Name: "owned", Key: []string{"id"}, Results: []string{"p"}, Write: api.WriteUpdate})
+		check(t, db, with(func(t *database.Table) { t.Results = nil }))
+		holds(t, dsn, "SELECT count(*) FROM items", "0")
+		holds(t, dsn, "SELECT count(*) FROM _batch_commits", "0")
+	})
+}
+
+func TestTheMarkersLieBesideTheTable(t *testing.T) {
+	dsn := databasetest.New(t, "postgres")
+	databasetest.Exec(t, dsn, `CREATE SCHEMA "Sco res"`, `CREATE TABLE "Sco res".items (id bigint PRIMARY KEY, p float8)`, `INSERT INTO "Sco res".items VALUES (1)`)
+	db := open(t, dsn)
+	table := database.Table{Name: "Sco res.items", Key: []string{"id"}, Results: []string{"p"}, Write: api.WriteUpdate}
+	check(t, db, table)
+	wrote(t, db, commit(table, []string{"1", "0.5"}), database.Result{Written: 1})
+	holds(t, dsn, `SELECT count(*) FROM "Sco res"._batch_commits`, "1")
+}
+
+func TestManyChecksAtOnceMakeOneTableOfMarkers(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, dsn string) {
+		db, table := open(t, dsn), items(t, dsn, 0)
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if err := db.Check(t.Context(), table); err != nil && !database.Transient(err) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+func TestMissingRightsAreNamedWithTheirGrant(t *testing.T) {
+	for _, kind := range []string{"postgres", "mariadb"} {
+		t.Run(kind, func(t *testing.T) {
+			dsn := databasetest.New(t, kind)
+			table := items(t, dsn, 1)
+			u, err := url.Parse(dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := "u" + u.Path[1:9]
+			user := name
+			if kind == "mariadb" {
+				user = "'" + name + "'@'127.0.0.1'"
+			}
+			databasetest.Exec(t, dsn, "CREATE USER "+user+word(dsn, "", " PASSWORD 's3cret'", " IDENTIFIED BY 's3cret'"))
+			t.Cleanup(func() {
+				databasetest.Exec(t, dsn, map[string]string{"postgres": "DROP OWNED BY " + user, "mariadb": "SELECT 1"}[kind], "DROP USER "+user)
+			})
+			u.User = url.UserPassword(name, "s3cret")
+			grant := func(rights, on string) { databasetest.Exec(t, dsn, "GRANT "+rights+" ON "+on+" TO "+user) }
+			grant("SELECT", "items")
+			db := open(t, u.String())
+			refuses(t, db, table, "_batch_commits", "run as a user who may: CREATE TABLE", "; GRANT SELECT, INSERT, UPDATE ON ", name)
+			check(t, open(t, dsn), table)
+			grant("SELECT, INSERT, UPDATE", "_batch_commits")
+			refuses(t, db, table, "run: GRANT SELECT, UPDATE ON ", "items", name)
+			grant("UPDATE", "items")
+			check(t, db, table)
+			table.Write = api.WriteUpsert
+			refuses(t, db, table, "run: GRANT SELECT, INSERT, UPDATE ON ", name)
+			grant("INSERT", "items")
+			check(t, db, table)
+
+			u.User = url.UserPassword(name, "wr0ng")
+			_, err = database.Open(t.Context(), u.String())
+			if f, ok := errors.AsType[*api.Failure](err); !ok || f.Reason != "config" || strings.Contains(err.Error(), "wr0ng") || !strings.Contains(f.Error(), name+"@") || !strings.Contains(f.Error(), "; correct ") {
+				t.Errorf("a wrong password gives %v", err)
+			}
+		})
+	}
+}
+
+func TestATableWithoutTransactionsIsRefused(t *testing.T) {
+	dsn := databasetest.New(t, "mariadb")
+	databasetest.Exec(t, dsn, "CREATE TABLE items (id BIGINT PRIMARY KEY, p DOUBLE) ENGINE = MyISAM")
+	refuses(t, open(t, dsn), database.Table{Name: "items", Key: []string{"id"}, Results: []string{"p"}, Write: api.WriteUpdate}, "ENGINE = InnoDB")
+}
