@@ -1,123 +1,107 @@
 package source
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
-	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
 // File is one input file as it was when the run was planned. It is stored with
 // the plan.
 type File struct {
+	// Path is what people know it by: an absolute path or the uri of an object.
+	// What a query found has the name that was given to its spool.
 	Path    string    `json:"path"`
 	Format  string    `json:"format"`
 	Size    int64     `json:"size"`
 	ModTime time.Time `json:"mod_time"`
 	Inode   uint64    `json:"inode,omitzero"`
 	Device  uint64    `json:"device,omitzero"`
+	// ETag is what an object's content is known by.
+	ETag string `json:"etag,omitzero"`
 	// Header holds the names of a CSV file's columns; none where the file is
 	// empty.
 	Header []string `json:"header,omitzero"`
+	// Nulls are the texts of CSV cells that stand for no value.
+	Nulls []string `json:"nulls,omitzero"`
+	// Types are the columns of a Parquet file or a query.
+	Types []api.Column `json:"types,omitzero"`
+	// Partitions are the columns that it has by its folders.
+	Partitions Partitions `json:"partitions,omitzero"`
 	// Start is the offset of the first byte behind byte order mark and header,
 	// StartLine its physical line.
 	Start     int64 `json:"start"`
 	StartLine int64 `json:"start_line"`
 	// SHA256 is the checksum of its content, in hex, where an incremental input
-	// took it.
+	// took it; of an object it is "etag:" and the ETag.
 	SHA256 string `json:"sha256,omitzero"`
 	// Carried says that the run takes records of it which earlier runs owe; it
 	// may also have the file itself, as new.
 	Carried bool `json:"carried,omitzero"`
+
+	// Spool is the copy that is read instead, where there is one: a path below
+	// the folder of the run SpoolRun. It has SpoolSize bytes.
+	Spool     string `json:"spool,omitzero"`
+	SpoolRun  string `json:"spool_run,omitzero"`
+	SpoolSize int64  `json:"spool_size,omitzero"`
 }
 
-// Repin gives the file as it is now if its content still is the pinned one,
-// whatever else about it has changed. What it can't tell is left for Open.
-func (f File) Repin() File {
-	if f.SHA256 == "" || f.Check() == nil {
-		return f
+// Bytes is the size of what is read of the file.
+func (f File) Bytes() int64 {
+	if f.Spool != "" {
+		return f.SpoolSize
 	}
-	opened, err := os.Open(f.Path)
-	if err != nil {
-		return f
-	}
-	defer func() { _ = opened.Close() }() // read only
-	info, err := opened.Stat()
-	if err != nil || info.Size() != f.Size || !info.Mode().IsRegular() {
-		return f
-	}
-	sum := sha256.New()
-	if _, err := io.Copy(sum, opened); err != nil || hex.EncodeToString(sum.Sum(nil)) != f.SHA256 {
-		return f
-	}
-	f.ModTime = info.ModTime().UTC()
-	f.Inode, f.Device = identity(info)
-	return f
+	return f.Size
 }
 
-// Open opens the file. It must be the one that was planned: same inode and
-// device, size and modification time; otherwise the error is an *api.Failure
-// input_changed.
-func (f File) Open() (*os.File, error) {
-	file, err := os.Open(f.Path)
-	if err != nil {
-		return nil, f.unreachable("open", err)
+// Columns are the columns that the file is known to have, in its order; none
+// where each of its records says so for itself, and where it is empty.
+func (f File) Columns() []string {
+	columns := slices.Clone(f.Header)
+	if len(f.Types) > 0 {
+		columns = nil
+		for _, c := range f.Types {
+			columns = append(columns, c.Name)
+		}
 	}
-	info, err := file.Stat()
-	if err == nil {
-		err = f.compare(info)
-	}
-	if err != nil {
-		_ = file.Close() // read only
-		return nil, err
-	}
-	return file, nil
-}
-
-// Check says whether the file at the path still is the one that was planned,
-// with errors as Open gives them.
-func (f File) Check() error {
-	info, err := os.Stat(f.Path)
-	if err != nil {
-		return f.unreachable("look at", err)
-	}
-	return f.compare(info)
-}
-
-// Records reads the records of length bytes at offset, a slice of the plan that
-// begins on physical line firstLine, projected to the named columns.
-func (f File) Records(file *os.File, offset, length, firstLine int64, project []string) (format.Reader, error) {
-	reader, err := format.NewReader(f.Format, io.NewSectionReader(file, offset, length), f.Header, project, firstLine)
-	if err != nil {
-		return nil, fmt.Errorf("read input %s: %w", f.Path, err)
-	}
-	return reader, nil
-}
-
-func (f File) compare(info fs.FileInfo) error {
-	var changed []string
-	inode, device := identity(info)
-	if inode != f.Inode || device != f.Device {
-		changed = append(changed, "it is another file under the same name")
-	}
-	if info.Size() != f.Size {
-		changed = append(changed, fmt.Sprintf("its size was %d bytes and is %d", f.Size, info.Size()))
-	}
-	if !info.ModTime().Equal(f.ModTime) {
-		changed = append(changed, fmt.Sprintf("its modification time was %s and is %s", instant(f.ModTime), instant(info.ModTime())))
-	}
-	if len(changed) == 0 {
+	if columns == nil {
 		return nil
 	}
-	return f.changed(errors.New(strings.Join(changed, ", ")))
+	return append(columns, f.Partitions.names()...)
+}
+
+// CheckColumns looks for the wanted columns among those that the file is known
+// to have. A file of nothing has no record that would miss one.
+func (f File) CheckColumns(wanted []string) error {
+	columns := f.Columns()
+	if columns == nil {
+		return nil
+	}
+	for _, column := range wanted {
+		if !slices.Contains(columns, column) {
+			return unusable("correct the name in input.key, predict.features.columns or output.keep, or the file",
+				fmt.Errorf("input %s has no column %q; it has %s", f.Path, column, listedNames(columns)))
+		}
+	}
+	return nil
+}
+
+func listedNames(columns []string) string {
+	const most = 50
+	quoted := make([]string, 0, most)
+	for _, name := range columns[:min(most, len(columns))] {
+		quoted = append(quoted, fmt.Sprintf("%q", name))
+	}
+	text := strings.Join(quoted, ", ")
+	if more := len(columns) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func (f File) unreachable(verb string, err error) error {
@@ -139,6 +123,17 @@ func (f File) changed(how error) error {
 func denied(path string, err error) error {
 	return api.Fail(api.Reason(api.ClassConfig), "let the runner's user read it",
 		fmt.Errorf("read input %s: %w", path, unwrapPath(err)))
+}
+
+func unreadable(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return denied(path, err)
+	}
+	return unusable("", fmt.Errorf("read input %s: %w", path, unwrapPath(err)))
+}
+
+func unusable(hint string, err error) error {
+	return api.Fail(api.Reason(api.ClassConfig), hint, err)
 }
 
 // unwrapPath drops the path from an error whose text names it already.

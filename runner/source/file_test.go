@@ -22,15 +22,15 @@ func TestAFileOpensWhileItIsTheSame(t *testing.T) {
 	if err := json.Unmarshal(stored, &file); err != nil {
 		t.Fatal(err)
 	}
-	if err := file.Check(); err != nil {
+	if err := inputs.Check(t.Context(), file); err != nil {
 		t.Errorf("check: %v", err)
 	}
-	opened, err := file.Open()
+	opened, err := inputs.Open(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = opened.Close() }()
-	reader, err := file.Records(opened, 8, int64(len("2,\"y\nz\"\n")), 3, []string{"b"})
+	reader, err := opened.Records(8, int64(len("2,\"y\nz\"\n")), 3, []string{"b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestAFileOpensWhileItIsTheSame(t *testing.T) {
 	if _, err := reader.Read(); !errors.Is(err, io.EOF) {
 		t.Errorf("behind the slice: %v", err)
 	}
-	if _, err := file.Records(opened, 8, 8, 3, []string{"c"}); err == nil {
+	if _, err := opened.Records(8, 8, 3, []string{"c"}); err == nil {
 		t.Error("a column that is not there was taken")
 	}
 }
@@ -77,9 +77,9 @@ func TestAChangedFileIsRefused(t *testing.T) {
 			dir := folder(t, map[string]string{"a.csv": "a\n1\n"})
 			file := find(t, dir+"/a.csv", "csv")[0]
 			test.change(t, file.Path)
-			_, err := file.Open()
+			_, err := inputs.Open(t.Context(), file)
 			wantFailure(t, err, "input_changed", file.Path, "changed after the run was planned", test.text, "start a new run")
-			if again := file.Check(); !reflect.DeepEqual(again.Error(), err.Error()) {
+			if again := inputs.Check(t.Context(), file); !reflect.DeepEqual(again.Error(), err.Error()) {
 				t.Errorf("check says %v, open says %v", again, err)
 			}
 		})

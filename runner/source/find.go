@@ -1,137 +1,225 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
 // Find gives the files an input names for one occurrence, sorted by path: the
-// order of the plan. Each CSV header must hold the wanted columns. A file
-// without a single line is fine and has no records.
+// order of the plan. Each that says which columns it has must have the wanted
+// ones. A file without a single line is fine and has no records. Compressed
+// files are copied into the spool.
 //
 // Errors are *api.Failure: input_missing where no file matches, config where
-// one that does cannot be used.
-func Find(in api.InputFiles, o api.Occasion, columns []string) ([]File, error) {
-	pattern, paths, err := match(in, o)
+// one that does cannot be used, or the spool has no room for it.
+func (in *Inputs) Find(ctx context.Context, input api.Input, o api.Occasion, columns []string) ([]File, error) {
+	return in.find(ctx, input, o, columns, in.keepSpool)
+}
+
+// Look is Find that copies nothing: what it gives of compressed files can't be
+// opened.
+func (in *Inputs) Look(ctx context.Context, input api.Input, o api.Occasion, columns []string) ([]File, error) {
+	return in.find(ctx, input, o, columns, dropSpool)
+}
+
+func (in *Inputs) find(ctx context.Context, input api.Input, o api.Occasion, columns []string, decompressed decompress) ([]File, error) {
+	place, pattern, found, err := in.match(ctx, input, o)
 	if err != nil {
 		return nil, err
 	}
-	if len(paths) == 0 {
-		return nil, missing(pattern)
+	if len(found) == 0 {
+		return nil, missing(ctx, place, pattern)
 	}
-	files := make([]File, 0, len(paths))
-	for _, path := range paths {
-		file, err := inspect(path, in.Format, columns)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, file)
-	}
-	return files, nil
+	files := make([]File, len(found))
+	err = sideBySide(len(found), place.width(), func(i int) (err error) {
+		files[i], err = inspect(ctx, place, found[i], *input.Files, columns, decompressed)
+		return err
+	})
+	return files, err
 }
 
-// match lists what an input names for one occurrence, sorted.
-func match(in api.InputFiles, o api.Occasion) (pattern string, paths []string, err error) {
-	uri, err := api.ExpandURI(in.URI, o)
+// sideBySide does things, so many of them at once, until one fails; it gives the
+// error of the first of those that did.
+func sideBySide(n, width int, do func(i int) error) error {
+	var next, failed atomic.Int64
+	errs := make([]error, n)
+	var workers sync.WaitGroup
+	for range min(width, n) {
+		workers.Go(func() {
+			for failed.Load() == 0 {
+				i := next.Add(1) - 1
+				if i >= int64(n) {
+					return
+				}
+				if errs[i] = do(int(i)); errs[i] != nil {
+					failed.Store(1)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// match lists what an input names for one occurrence.
+func (in *Inputs) match(ctx context.Context, input api.Input, o api.Occasion) (place finder, pattern string, found []listed, err error) {
+	uri, err := api.ExpandURI(input.Files.URI, o)
 	if err != nil {
-		return "", nil, unusable("", fmt.Errorf("expand input uri %q: %w", in.URI, err))
+		return nil, "", nil, unusable("", fmt.Errorf("expand input uri %q: %w", input.Files.URI, err))
 	}
 	pattern = api.Path(uri)
-	paths, err = filepath.Glob(pattern)
-	if err != nil {
-		return "", nil, unusable("", fmt.Errorf("match input files %q: %w", pattern, err))
-	}
-	slices.Sort(paths)
-	return pattern, paths, nil
+	place = in.finderOf(pattern)
+	found, err = place.list(ctx, pattern)
+	return place, pattern, found, err
 }
 
 // missing explains why nothing matched.
-func missing(pattern string) error {
-	if err := reachable(pattern); errors.Is(err, fs.ErrPermission) {
+func missing(ctx context.Context, place finder, pattern string) error {
+	if err := place.reachable(ctx, pattern); errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	return api.Fail(api.ReasonInputMissing, "check input.files.uri, or see that the file is there before the run",
 		fmt.Errorf("no input file matches %s", pattern))
 }
 
-func inspect(path, fileFormat string, columns []string) (File, error) {
-	// Asked before opening: to open a named pipe would wait for a writer.
-	info, err := os.Stat(path)
+// inspect pins one file, and reads what it says of itself.
+func inspect(ctx context.Context, place finder, l listed, input api.InputFiles, columns []string, decompressed decompress) (File, error) {
+	file, data, err := place.pin(ctx, l)
 	if err != nil {
-		return File{}, unreadable(path, err)
+		return File{}, err
 	}
-	if info.IsDir() {
-		return File{}, unusable(fmt.Sprintf("name its files, as in %s", filepath.Join(path, "*."+fileFormat)),
-			fmt.Errorf("input %s is a folder", path))
+	defer func() { _ = data.Close() }() // read only
+	file.Format, file.Nulls = input.Format, input.NullValues
+	if compressed(input) {
+		if file.Format == api.FormatParquet {
+			return File{}, unusable(`set input.files.compression = "none": a Parquet file is compressed inside`, fmt.Errorf("input %s is no %s file", file.Path, input.Compression))
+		}
+		plain, err := decompressed(ctx, &file, input.Compression, data)
+		if err != nil {
+			return File{}, err
+		}
+		defer func() { _ = plain.Close() }() // read only
+		data = plain
 	}
-	if !info.Mode().IsRegular() {
-		return File{}, unusable("copy its content to a file first",
-			fmt.Errorf("input %s is not a regular file", path))
+	if err := describe(&file, data, input); err != nil {
+		return File{}, badContent("", fmt.Sprintf("read input %s", file.Path), unwrapPath(err))
 	}
-	opened, err := os.Open(path)
-	if err != nil {
-		return File{}, unreadable(path, err)
+	if input.HivePartitions != nil && *input.HivePartitions {
+		if file.Partitions, err = partitionsOf(file.Path); err == nil {
+			err = file.Partitions.checkAgainst(file, data)
+		}
+		if err != nil {
+			return File{}, badContent("rename the folder or the column, or set input.files.hive_partitions = false", "input "+file.Path, err)
+		}
 	}
-	defer func() { _ = opened.Close() }() // read only
-	if info, err = opened.Stat(); err != nil {
-		return File{}, unreadable(path, err)
-	}
-	preamble, err := format.ReadPreamble(fileFormat, opened)
-	if err != nil {
-		return File{}, unusable("", fmt.Errorf("read input %s: %w", path, unwrapPath(err)))
-	}
-	file := File{
-		Path: path, Format: fileFormat,
-		Size: info.Size(), ModTime: info.ModTime().UTC(),
-		Header: preamble.Header, Start: preamble.Size, StartLine: preamble.Lines + 1,
-	}
-	file.Inode, file.Device = identity(info)
 	return file, file.CheckColumns(columns)
 }
 
-// CheckColumns looks for the wanted columns in a CSV header. A file of nothing
-// has none, and no record that would miss one.
-func (f File) CheckColumns(columns []string) error {
-	if f.Header == nil {
+// describe notes which columns a file has, and where its records begin.
+func describe(file *File, data content, input api.InputFiles) error {
+	if file.Format == api.FormatParquet {
+		p, err := format.OpenParquet(data, file.Bytes())
+		if err != nil {
+			return err
+		}
+		file.Types, file.StartLine = p.Columns(), 1
 		return nil
 	}
-	for _, column := range columns {
-		if !slices.Contains(f.Header, column) {
-			return unusable("correct the name in input.key, predict.features.columns or output.keep, or the file",
-				fmt.Errorf("input %s has no column %q; its header has %s", f.Path, column, listed(f.Header)))
-		}
+	options := format.Options{Format: file.Format, Header: input.Header == nil || *input.Header, Columns: input.Columns, Nulls: input.NullValues}
+	near := min(aheadFirst, file.Bytes()) // it is not worth the rest of an object
+	preamble, err := format.ReadPreamble(options, io.MultiReader(data.from(0, near), data.from(near, file.Bytes()-near)))
+	if err != nil {
+		return err
 	}
+	file.Header, file.Start, file.StartLine = slices.Clone(preamble.Header), preamble.Size, preamble.Lines+1
 	return nil
 }
 
-func listed(header []string) string {
-	const most = 50
-	quoted := make([]string, 0, most)
-	for _, name := range header[:min(most, len(header))] {
-		quoted = append(quoted, fmt.Sprintf("%q", name))
+// decompress gives the content of a compressed file in plain, and notes in the
+// file where that is kept.
+type decompress func(ctx context.Context, file *File, compression string, data content) (content, error)
+
+// keepSpool copies it into the spool.
+func (in *Inputs) keepSpool(ctx context.Context, file *File, compression string, data content) (content, error) {
+	path, size, err := in.Spool(ctx, file.Path, "."+file.Format, func(w io.Writer) error {
+		plain, err := format.Decompress(compression, data.from(0, file.Size))
+		if err != nil {
+			return undecompressed(file.Path, compression, err)
+		}
+		_, err = io.Copy(w, markRead{plain, file.Path, compression})
+		return errors.Join(err, plain.Close())
+	})
+	if err == nil {
+		err = data.check()
 	}
-	text := strings.Join(quoted, ", ")
-	if more := len(header) - most; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
+	if err != nil {
+		return nil, err
 	}
-	return text
+	file.Spool, file.SpoolRun, file.SpoolSize = path, in.Run, size
+	return spool{in.RunsDir}.open(ctx, *file)
 }
 
-func unreadable(path string, err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return denied(path, err)
+// dropSpool reads of it what is asked for.
+func dropSpool(_ context.Context, file *File, compression string, data content) (content, error) {
+	plain, err := format.Decompress(compression, data.from(0, file.Size))
+	if err != nil {
+		return nil, undecompressed(file.Path, compression, err)
 	}
-	return unusable("", fmt.Errorf("read input %s: %w", path, unwrapPath(err)))
+	return passing{content: data, plain: markRead{plain, file.Path, compression}, closer: plain}, nil
 }
 
-func unusable(hint string, err error) error {
-	return api.Fail(api.Reason(api.ClassConfig), hint, err)
+// passing is the content of a compressed file, which can be read once.
+type passing struct {
+	content
+	plain  io.Reader
+	closer io.Closer
+}
+
+func (p passing) from(int64, int64) io.Reader { return p.plain }
+
+func (p passing) Close() error { return p.closer.Close() }
+
+func compressed(input api.InputFiles) bool {
+	return input.Compression != "" && input.Compression != api.CompressionNone
+}
+
+// markRead tells errors of reading from those of writing.
+type markRead struct {
+	io.Reader
+	path, compression string
+}
+
+func (m markRead) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = undecompressed(m.path, m.compression, err)
+	}
+	return n, err
+}
+
+func undecompressed(path, compression string, err error) error {
+	return badContent("check the file, or correct input.files.compression", fmt.Sprintf("read input %s as %s", path, compression), err)
+}
+
+// badContent is the failure that a file's content is to blame for, unless the
+// error already says who is.
+func badContent(hint, what string, err error) error {
+	if _, known := errors.AsType[*api.Failure](err); known || passesHere(err) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return unusable(hint, fmt.Errorf("%s: %w", what, err))
 }

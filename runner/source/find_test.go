@@ -15,6 +15,9 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 )
 
+// inputs are those of a run that spools nothing.
+var inputs = source.New(source.Options{})
+
 var occasion = api.Occasion{Occurrence: time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC), Run: "r1"}
 
 // folder makes a folder with files in it.
@@ -35,7 +38,7 @@ func folder(t testing.TB, files map[string]string) string {
 
 func find(t testing.TB, uri, format string, columns ...string) []source.File {
 	t.Helper()
-	files, err := source.Find(api.InputFiles{URI: uri, Format: format}, occasion, columns)
+	files, err := inputs.Find(t.Context(), api.Input{Files: &api.InputFiles{URI: uri, Format: format}}, occasion, columns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,14 +122,14 @@ func TestWhatFindRefuses(t *testing.T) {
 		"name twice":         {"/twice.csv", "config", []string{dir + "/twice.csv", "line 1", `column 3 of the header is named "id"`}},
 		"name missing":       {"/unnamed.csv", "config", []string{dir + "/unnamed.csv", "column 2 of the header has no name"}},
 		"header not csv":     {"/open.csv", "config", []string{dir + "/open.csv", "never closed"}},
-		"folder":             {"/sub", "config", []string{dir + "/sub is a folder", dir + "/sub/*.csv"}},
+		"folder":             {"/sub", "config", []string{dir + "/sub is a folder", dir + "/sub/*"}},
 		"folder among files": {"/s*", "config", []string{dir + "/sub is a folder"}},
 		"pipe":               {"/pipe.csv", "config", []string{dir + "/pipe.csv is not a regular file"}},
 		"bad placeholder":    {"/{dat}.csv", "config", []string{"{dat}"}},
 		"bad glob":           {"/[a.csv", "config", []string{dir + "/[a.csv"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := source.Find(api.InputFiles{URI: dir + test.uri, Format: "csv"}, occasion, []string{"species"})
+			_, err := inputs.Find(t.Context(), api.Input{Files: &api.InputFiles{URI: dir + test.uri, Format: "csv"}}, occasion, []string{"species"})
 			wantFailure(t, err, test.reason, test.texts...)
 		})
 	}

@@ -1,11 +1,10 @@
 package source
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -47,32 +46,35 @@ type NewFiles struct {
 // FindNew is Find for an input that takes each file once. That no file
 // matches, or none that is new, is no error; that there is no folder to look
 // into is.
-func FindNew(in api.InputFiles, o api.Occasion, columns []string, m Memory, now time.Time) (NewFiles, error) {
-	pattern, paths, err := match(in, o)
+func (in *Inputs) FindNew(ctx context.Context, input api.Input, o api.Occasion, columns []string, m Memory, now time.Time) (NewFiles, error) {
+	place, pattern, listing, err := in.match(ctx, input, o)
 	if err != nil {
 		return NewFiles{}, err
 	}
-	if err := reachable(pattern); err != nil && len(paths) == 0 {
+	if err := place.reachable(ctx, pattern); err != nil && len(listing) == 0 {
 		return NewFiles{}, err
 	}
 	var found NewFiles
-	for _, path := range withoutMarkers(paths, in.DoneMarker) {
-		seen, err := look(path, in.DoneMarker)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was there a moment ago
-		}
+	for _, l := range withoutMarkers(listing, input.Files.DoneMarker) {
+		before, known := m.Known[l.path]
+		take, why, err := judge(ctx, place, l, before, known, m.Claimed[l.path], *input.Files, now)
 		if err != nil {
 			return NewFiles{}, err
 		}
-		before, known := m.Known[path]
-		take, why := seen.judge(before, known, m.Claimed[path], in, now)
 		if !take {
 			if why != "" {
-				found.Left = append(found.Left, Left{path, why})
+				found.Left = append(found.Left, Left{l.path, why})
 			}
 			continue
 		}
-		file, err := inspect(path, in.Format, columns)
+		file, err := inspect(ctx, place, l, *input.Files, columns, in.keepSpool)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was there a moment ago
+		}
+		if isChanged(err) {
+			found.Left = append(found.Left, Left{l.path, "changed while it was read"})
+			continue
+		}
 		if err != nil {
 			return NewFiles{}, err
 		}
@@ -108,86 +110,59 @@ func (c Candidate) Judge(sha256 string) Verdict {
 	}
 }
 
-// seen is a file as it was listed.
-type seen struct {
-	size    int64
-	modTime time.Time
-	marked  bool // its done marker is there
+// isChanged tells whether a file is not what it was a moment ago.
+func isChanged(err error) bool {
+	failure, ok := errors.AsType[*api.Failure](err)
+	return ok && failure.Reason == api.Reason(api.ClassInputChanged)
 }
 
 // judge tells whether a file is a candidate. If not, why says what the run
 // leaves it for; nothing, where it is known.
-func (s seen) judge(before Known, known bool, claimedBy string, in api.InputFiles, now time.Time) (take bool, why string) {
-	age := now.Sub(s.modTime)
+func judge(ctx context.Context, place finder, l listed, before Known, known bool, claimedBy string, in api.InputFiles, now time.Time) (take bool, why string, err error) {
 	switch {
-	case known && before.Size == s.size && before.ModTime.Equal(s.modTime):
-		return false, ""
+	case known && before.same(l):
+		return false, "", nil
 	case claimedBy != "":
-		return false, "run " + claimedBy + " has it"
-	case in.DoneMarker != "" && !s.marked:
-		return false, "without its marker"
-	case in.MinAge != "" && age < in.MinAge.Value():
-		return false, "younger than " + string(in.MinAge)
+		return false, "run " + claimedBy + " has it", nil
+	case in.MinAge != "" && now.Sub(l.modTime) < in.MinAge.Value():
+		return false, "younger than " + string(in.MinAge), nil
+	case in.DoneMarker != "":
+		marked, err := place.exists(ctx, markerOf(l.path, in.DoneMarker))
+		if err != nil || !marked {
+			return false, "without its marker", err
+		}
 	}
-	return true, ""
+	return true, "", nil
 }
 
-func look(path, marker string) (seen, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return seen{}, err
+// same tells whether a file is listed as it was taken.
+func (k Known) same(l listed) bool {
+	if l.etag != "" {
+		return k.SHA256 == etagSum(l.etag)
 	}
-	if err != nil {
-		return seen{}, unreadable(path, err)
-	}
-	s := seen{size: info.Size(), modTime: info.ModTime().UTC()}
-	if marker == "" {
-		return s, nil
-	}
-	_, err = os.Stat(markerOf(path, marker))
-	s.marked = err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return seen{}, unreadable(markerOf(path, marker), err)
-	}
-	return s, nil
+	return k.Size == l.size && k.ModTime.Equal(l.modTime)
 }
 
-// markerOf is the file that says that the one at path is complete.
-func markerOf(path, marker string) string {
-	folder, name := filepath.Split(path)
+// etagSum is what an object has in place of a checksum.
+func etagSum(etag string) string { return "etag:" + etag }
+
+// markerOf is the file that says that a file is complete.
+func markerOf(file, marker string) string {
+	folder, name := path.Split(file)
 	return folder + strings.ReplaceAll(marker, "*", name)
 }
 
 // withoutMarkers leaves out the files that are there to mark others.
-func withoutMarkers(paths []string, marker string) []string {
+func withoutMarkers(listing []listed, marker string) []listed {
 	if marker == "" {
-		return paths
+		return listing
 	}
 	prefix, suffix, perFile := strings.Cut(marker, "*")
-	return slices.DeleteFunc(paths, func(path string) bool {
-		name := filepath.Base(path)
+	return slices.DeleteFunc(listing, func(l listed) bool {
+		name := path.Base(l.path)
 		if !perFile {
 			return name == marker
 		}
 		return len(name) > len(prefix)+len(suffix) && strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
 	})
-}
-
-// reachable tells whether the folder that a pattern begins with can be looked
-// into. Glob passes over folders that it may not read.
-func reachable(pattern string) error {
-	folder := filepath.Dir(pattern)
-	for strings.ContainsAny(folder, `*?[\`) {
-		folder = filepath.Dir(folder)
-	}
-	opened, err := os.Open(folder)
-	switch {
-	case err == nil:
-		return opened.Close()
-	case errors.Is(err, fs.ErrPermission):
-		return denied(folder, err)
-	default:
-		return api.Fail(api.ReasonInputMissing, "check input.files.uri, or see that the folder is there before the run",
-			fmt.Errorf("look for input files %s: folder %s: %w", pattern, folder, unwrapPath(err)))
-	}
 }

@@ -23,7 +23,7 @@ func findNew(t *testing.T, in api.InputFiles, m source.Memory) (candidates, left
 	if in.Format == "" {
 		in.Format = api.FormatCSV
 	}
-	found, err := source.FindNew(in, occasion, []string{"a"}, m, now)
+	found, err := inputs.FindNew(t.Context(), api.Input{Files: &in}, occasion, []string{"a"}, m, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,9 +89,9 @@ func TestNothingToFindIsNoErrorButNowhereToLookIs(t *testing.T) {
 	if candidates, left := findNew(t, api.InputFiles{URI: dir + "/x/*.jsonl"}, source.Memory{}); candidates != nil || left != nil {
 		t.Errorf("found %q, left %q", candidates, left)
 	}
-	_, err := source.FindNew(api.InputFiles{URI: dir + "/y/*.csv", Format: "csv"}, occasion, nil, source.Memory{}, now)
+	_, err := inputs.FindNew(t.Context(), csvFiles(dir+"/y/*.csv"), occasion, nil, source.Memory{}, now)
 	wantFailure(t, err, api.ReasonInputMissing, dir+"/y", "no such file", "see that the folder is there")
-	_, err = source.FindNew(api.InputFiles{URI: dir + "/x/*.csv", Format: "csv"}, occasion, []string{"b"}, source.Memory{}, now)
+	_, err = inputs.FindNew(t.Context(), csvFiles(dir+"/x/*.csv"), occasion, []string{"b"}, source.Memory{}, now)
 	wantFailure(t, err, api.Reason(api.ClassConfig), `no column "b"`)
 	known := source.Memory{Known: map[string]source.Known{}}
 	info, err := os.Stat(dir + "/x/a.csv")
@@ -99,7 +99,7 @@ func TestNothingToFindIsNoErrorButNowhereToLookIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	known.Known[dir+"/x/a.csv"] = source.Known{Size: info.Size(), ModTime: info.ModTime()}
-	if _, err := source.FindNew(api.InputFiles{URI: dir + "/x/*.csv", Format: "csv"}, occasion, []string{"b"}, known, now); err != nil {
+	if _, err := inputs.FindNew(t.Context(), csvFiles(dir+"/x/*.csv"), occasion, []string{"b"}, known, now); err != nil {
 		t.Errorf("a known file is looked into: %v", err)
 	}
 }
@@ -144,12 +144,12 @@ func TestRepinFollowsAFileWhoseContentIsThePinnedOne(t *testing.T) {
 			file := find(t, path, "csv")[0]
 			file.SHA256 = "4bbd4d0a1d8e1a3fd0f9a0c5cf4c6a1c" // of something else
 			test.change(path)
-			if opened, err := file.Repin().Open(); err == nil {
+			if opened, err := inputs.Open(t.Context(), inputs.Repin(file)); err == nil {
 				_ = opened.Close()
 				t.Fatal("a file of another checksum is taken")
 			}
 			file.SHA256 = sumOf("a\n1\n")
-			opened, err := file.Repin().Open()
+			opened, err := inputs.Open(t.Context(), inputs.Repin(file))
 			if err == nil {
 				_ = opened.Close()
 			}
@@ -161,3 +161,7 @@ func TestRepinFollowsAFileWhoseContentIsThePinnedOne(t *testing.T) {
 }
 
 func sumOf(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
+
+func csvFiles(uri string) api.Input {
+	return api.Input{Files: &api.InputFiles{URI: uri, Format: api.FormatCSV}}
+}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 )
@@ -20,6 +21,10 @@ import (
 // Slice is the place of one mini-batch in the input. The slices of a file tile
 // what stands behind its header: each byte belongs to one of them, blank lines
 // included. A file without records has no slice.
+//
+// Of a Parquet file Offset and Length count rows, and FirstLine is the number of
+// the first row, from 1. A slice is a stretch of one row group or whole ones: it
+// takes more than one only where they fit into it.
 type Slice struct {
 	File      int   `json:"file"` // index into the files that were split
 	Offset    int64 `json:"offset"`
@@ -30,7 +35,8 @@ type Slice struct {
 
 const bufferSize = 256 << 10
 
-// Span is a stretch of a file that begins and ends where records do.
+// Span is a stretch of a file, in the unit of its slices, that begins and ends
+// where records do.
 type Span struct{ Offset, Length int64 }
 
 // Options say how a file is cut.
@@ -47,9 +53,17 @@ type Options struct {
 //
 // A file that is no longer the one that was found gives the *api.Failure
 // input_changed; the slices emitted until then are worth nothing.
-func File(ctx context.Context, index int, file source.File, o Options, emit func(Slice) error) error {
+func File(ctx context.Context, in *source.Inputs, index int, file source.File, o Options, emit func(Slice) error) error {
 	if o.Rows < 1 {
 		return fmt.Errorf("split input %s: %d rows per mini-batch; at least 1 is needed", file.Path, o.Rows)
+	}
+	opened, err := in.Open(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = opened.Close() }() // read only
+	if file.Format == api.FormatParquet {
+		return splitRows(ctx, opened, index, file, o, emit)
 	}
 	framer, err := format.NewFramer(file.Format)
 	if err != nil {
@@ -59,7 +73,7 @@ func File(ctx context.Context, index int, file source.File, o Options, emit func
 		framer: framer, rows: o.Rows, around: o.Around, emit: emit, startLine: file.StartLine,
 		slice: Slice{File: index, Offset: file.Start, FirstLine: file.StartLine},
 	}
-	return c.splitFile(ctx, file, o.Sum)
+	return c.splitFile(ctx, opened, file, o.Sum)
 }
 
 // cutter cuts one file.
@@ -73,20 +87,17 @@ type cutter struct {
 	around    []Span
 }
 
-func (c *cutter) splitFile(ctx context.Context, file source.File, sum io.Writer) error {
-	opened, err := file.Open()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = opened.Close() }() // read only
-	data := io.Reader(io.NewSectionReader(opened, file.Start, file.Size-file.Start))
-	if sum != nil {
-		if _, err := io.Copy(sum, io.NewSectionReader(opened, 0, file.Start)); err != nil {
+func (c *cutter) splitFile(ctx context.Context, opened *source.Opened, file source.File, sum io.Writer) error {
+	var data io.Reader
+	if sum == nil {
+		data = opened.Stretch(file.Start, file.Bytes()-file.Start)
+	} else {
+		data = io.TeeReader(opened.Stretch(0, file.Bytes()), sum)
+		if _, err := io.CopyN(io.Discard, data, file.Start); err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("split input %s: %w", file.Path, err)
 		}
-		data = io.TeeReader(data, sum)
 	}
-	buffer := make([]byte, min(bufferSize, file.Size-file.Start+1))
+	buffer := make([]byte, min(bufferSize, file.Bytes()-file.Start+1))
 	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("split input %s: %w", file.Path, err)
@@ -102,7 +113,7 @@ func (c *cutter) splitFile(ctx context.Context, file source.File, sum io.Writer)
 			return fmt.Errorf("split input %s: %w", file.Path, err)
 		}
 	}
-	if err := file.Check(); err != nil {
+	if err := opened.Check(); err != nil {
 		return err
 	}
 	return c.finish()

@@ -18,6 +18,8 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/split"
 )
 
+var inputs = source.New(source.Options{})
+
 // input writes the texts to files and finds them.
 func input(t fataler, dir, format string, texts ...string) []source.File {
 	for i, text := range texts {
@@ -26,7 +28,7 @@ func input(t fataler, dir, format string, texts ...string) []source.File {
 			t.Fatal(err)
 		}
 	}
-	files, err := source.Find(api.InputFiles{URI: dir + "/*." + format, Format: format}, api.Occasion{}, nil)
+	files, err := inputs.Find(context.Background(), api.Input{Files: &api.InputFiles{URI: dir + "/*." + format, Format: format}}, api.Occasion{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +40,7 @@ type fataler interface{ Fatal(args ...any) }
 // splitAll cuts files one after another.
 func splitAll(ctx context.Context, files []source.File, rows int64, emit func(split.Slice) error) error {
 	for i, file := range files {
-		if err := split.File(ctx, i, file, split.Options{Rows: rows}, emit); err != nil {
+		if err := split.File(ctx, inputs, i, file, split.Options{Rows: rows}, emit); err != nil {
 			return err
 		}
 	}
@@ -90,7 +92,7 @@ func TestSlices(t *testing.T) {
 }
 
 func TestRowsMustBePositive(t *testing.T) {
-	if err := split.File(context.Background(), 0, source.File{Format: "csv"}, split.Options{}, nil); err == nil {
+	if err := split.File(context.Background(), inputs, 0, source.File{Format: "csv"}, split.Options{}, nil); err == nil {
 		t.Error("0 rows were fine")
 	}
 }
@@ -227,7 +229,7 @@ func TestSlicesAroundWhatIsLeftOut(t *testing.T) {
 				together = append(together, records(t, file, s.Offset, s.Length, s.FirstLine)...)
 			}
 		}
-		if err := split.File(t.Context(), 0, file, split.Options{Rows: rows, Around: spans}, func(s split.Slice) error {
+		if err := split.File(t.Context(), inputs, 0, file, split.Options{Rows: rows, Around: spans}, func(s split.Slice) error {
 			part := records(t, file, s.Offset, s.Length, s.FirstLine)
 			if int64(len(part)) != s.Records || s.Records > rows {
 				t.Fatalf("slice %+v yields %d records", s, len(part))
@@ -251,12 +253,12 @@ type line struct {
 }
 
 func records(t fataler, file source.File, offset, length, firstLine int64) []line {
-	opened, err := file.Open()
+	opened, err := inputs.Open(context.Background(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = opened.Close() }()
-	reader, err := file.Records(opened, offset, length, firstLine, nil)
+	reader, err := opened.Records(offset, length, firstLine, nil)
 	if err != nil {
 		if file.Header == nil { // a CSV file of nothing
 			return nil
@@ -298,7 +300,7 @@ func TestTheWholeFileIsSummedUpInTheSamePass(t *testing.T) {
 		file := input(t, t.TempDir(), "csv", text)[0]
 		var seen strings.Builder
 		var summed []split.Slice
-		if err := split.File(t.Context(), 7, file, split.Options{Rows: 2, Sum: &seen}, func(s split.Slice) error {
+		if err := split.File(t.Context(), inputs, 7, file, split.Options{Rows: 2, Sum: &seen}, func(s split.Slice) error {
 			s.File -= 7
 			summed = append(summed, s)
 			return nil

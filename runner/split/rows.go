@@ -1,0 +1,89 @@
+package split
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
+)
+
+// splitRows cuts a Parquet file: what its footer says is all there is to know.
+func splitRows(ctx context.Context, opened *source.Opened, index int, file source.File, o Options, emit func(Slice) error) error {
+	groups, err := opened.Groups()
+	if err != nil {
+		return err
+	}
+	err = cutRows(groups, o.Rows, o.Around, func(s Span) error {
+		if ctx.Err() != nil {
+			return fmt.Errorf("split input %s: %w", file.Path, ctx.Err())
+		}
+		return emit(Slice{File: index, Offset: s.Offset, Length: s.Length, FirstLine: s.Offset + 1, Records: s.Length})
+	})
+	if err != nil {
+		return err
+	}
+	if o.Sum != nil {
+		if _, err := io.Copy(o.Sum, opened.Stretch(0, file.Bytes())); err != nil {
+			return fmt.Errorf("split input %s: %w", file.Path, err)
+		}
+	}
+	return opened.Check()
+}
+
+// cutRows cuts rows that lie in groups into stretches of at most so many, around
+// what is left out. A stretch is whole groups, or a part of one.
+func cutRows(groups []int64, most int64, around []Span, emit func(Span) error) error {
+	var open, group Span // whole groups that may take more of them; the current one
+	release := func() error {
+		whole := open
+		open = Span{}
+		if whole.Length == 0 {
+			return nil
+		}
+		return emit(whole)
+	}
+	for _, rows := range groups {
+		group = Span{group.Offset + group.Length, rows}
+		if open.Length > 0 && open.Length+rows > most {
+			if err := release(); err != nil {
+				return err
+			}
+		}
+		for _, part := range without(group, around) {
+			if part == group && rows <= most && (open.Length == 0 || open.Offset+open.Length == group.Offset) {
+				open = Span{group.Offset - open.Length, open.Length + rows}
+				continue
+			}
+			if err := release(); err != nil {
+				return err
+			}
+			for part.Length > 0 {
+				n := min(most, part.Length)
+				if err := emit(Span{part.Offset, n}); err != nil {
+					return err
+				}
+				part = Span{part.Offset + n, part.Length - n}
+			}
+		}
+	}
+	return release()
+}
+
+// without is what is left of a stretch around others.
+func without(whole Span, around []Span) (left []Span) {
+	for _, out := range around {
+		if end := out.Offset + out.Length; end <= whole.Offset || out.Offset >= whole.Offset+whole.Length {
+			continue
+		}
+		if out.Offset > whole.Offset {
+			left = append(left, Span{whole.Offset, out.Offset - whole.Offset})
+		}
+		rest := max(whole.Offset+whole.Length-out.Offset-out.Length, 0)
+		whole = Span{whole.Offset + whole.Length - rest, rest}
+	}
+	if whole.Length > 0 {
+		left = append(left, whole)
+	}
+	return left
+}
