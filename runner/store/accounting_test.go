@@ -14,6 +14,7 @@ type model struct {
 	state     api.MiniBatchState
 	records   int64
 	dead      int64
+	gone      int64
 	fence     int64
 	notBefore time.Time
 }
@@ -25,7 +26,8 @@ func counts(all []model) (c api.Counts) {
 		switch m.state {
 		case api.MiniBatchCommitted:
 			c.DeadLettered += m.dead
-			c.Committed += m.records - m.dead
+			c.Committed += m.records - m.dead - m.gone
+			c.Gone += m.gone
 		case api.MiniBatchStaged:
 			c.DeadLettered += m.dead
 			c.Staged += m.records - m.dead
@@ -131,13 +133,32 @@ func TestTheAccountsBalanceAfterEveryTransition(t *testing.T) {
 					}
 				})
 			},
-			"commit": func(*rapid.T) {
-				do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID) })
+			"commit": func(t *rapid.T) {
+				share := rapid.Int64Range(0, 4).Draw(t, "gone quarters")
+				gone := map[int64]Gone{}
+				for i, m := range planned {
+					if n := (m.records - m.dead) * share / 4; m.state == api.MiniBatchStaged && n > 0 {
+						gone[int64(i)+1], planned[i].gone = Gone{"deleted": n}, n
+					}
+				}
+				do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID, gone) })
 				each(func(m *model) {
 					if m.state == api.MiniBatchStaged {
 						m.state = api.MiniBatchCommitted
 					}
 				})
+			},
+			"show": func(t *rapid.T) {
+				for i, m := range planned {
+					if m.state != api.MiniBatchStaged {
+						continue
+					}
+					shown := MiniBatch{Number: int64(i) + 1, Fence: m.fence}
+					n := rapid.Int64Range(0, m.records-m.dead).Draw(t, "gone")
+					do(t, s, func(tx *Tx) error { return tx.CommitShown(run, shown, Gone{"taken": n}) })
+					planned[i].state, planned[i].gone = api.MiniBatchCommitted, n
+					return
+				}
 			},
 			"": func(t *rapid.T) {
 				got := must(s.Run(run.ID))(t)
@@ -149,6 +170,13 @@ func TestTheAccountsBalanceAfterEveryTransition(t *testing.T) {
 				}
 				if n := int64(len(deadLetters(t, s, run))); n != got.Counts.DeadLettered {
 					t.Fatalf("%d dead letters are kept, %d counted", n, got.Counts.DeadLettered)
+				}
+				gone := int64(0)
+				for _, n := range must(s.Gone(run.ID))(t) {
+					gone += n
+				}
+				if gone != got.Counts.Gone {
+					t.Fatalf("%d records are gone for a reason, %d counted", gone, got.Counts.Gone)
 				}
 				m := got.MiniBatches
 				if sum := m.Pending + m.Running + m.RetryWait + m.Staged + m.Committed + m.GivenUp + m.Cancelled; sum != m.Total || m.Total != int64(len(planned)) {

@@ -202,7 +202,7 @@ func (t *Tx) PurgeJob(uid string) error {
 		errs = append(errs, t.exec(`DELETE FROM `+table+` WHERE run_id IN (SELECT id FROM runs WHERE uid = $1)`, uid))
 	}
 	errs = append(errs, t.exec(`DELETE FROM backfill_occurrences WHERE backfill IN (SELECT id FROM backfills WHERE uid = $1)`, uid))
-	for _, table := range []string{"runs", "decisions", "decision_counts", "backfills", "ledger", "known_files", "learned", "job_generations", "job_specs", "jobs"} {
+	for _, table := range []string{"runs", "decisions", "decision_counts", "backfills", "ledger", "known_files", "known_keys", "marks", "learned", "job_generations", "job_specs", "jobs"} {
 		errs = append(errs, t.exec(`DELETE FROM `+table+` WHERE uid = $1`, uid))
 	}
 	return errors.Join(errs...)

@@ -112,6 +112,8 @@ func TestPurgeLeavesNothingOfAJobAndAllOfTheOthers(t *testing.T) {
 		do(t, s, func(tx *Tx) error {
 			return errors.Join(
 				tx.StartAttempt(run.ID, 1, 1, "exec"), tx.InsertLaunch(Launch{ID: "launch-" + name, Run: run.ID}),
+				tx.Know(job.UID, inputOf, KnownFile{Path: "/in/a.csv", Run: run.ID}), tx.BeginMark(job.UID, inputOf, "1", run.ID),
+				tx.exec(`INSERT INTO known_keys (uid, identity, key, input, run_id, at) VALUES ($1, $2, 'k', 'i', $3, 1)`, job.UID, inputOf, run.ID),
 				decide(tx, job.UID, verdict(api.VerdictRun, api.DecidedDue, 1), verdict(api.VerdictMissed, api.DecidedOutage, 2)))
 		})
 		backfill := made(t, s, func(tx *Tx) (Backfill, error) {
@@ -131,7 +133,7 @@ func TestPurgeLeavesNothingOfAJobAndAllOfTheOthers(t *testing.T) {
 	if got := dump(t, s); got != want {
 		t.Errorf("the store is\n%s\nwant\n%s", got, want)
 	}
-	for table := range strings.FieldsSeq("jobs job_specs job_generations decisions decision_counts backfills backfill_occurrences runs plans run_attempts mini_batches attempts dead_letters launches events") {
+	for table := range strings.FieldsSeq("jobs job_specs job_generations decisions decision_counts backfills backfill_occurrences runs plans run_attempts mini_batches attempts dead_letters launches events known_files known_keys marks") {
 		if n := must(list(s.reader(), scanText, `SELECT COUNT(*) FROM `+table))(t); n[0] == "0" {
 			t.Errorf("table %s was empty: the test proves nothing of it", table)
 		}

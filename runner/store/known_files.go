@@ -63,6 +63,8 @@ func (t *Tx) Touched(uid, identity string, f KnownFile) error {
 type Memory struct {
 	Identities []string // of the inputs, Job.InputIdentity; none: it remembers nothing
 	Files      int64    // known
+	Keys       int64    // of rows that are dead letters
+	Mark       string   // of a watermark
 	Owed       int64    // entries of the ledger that no run has settled
 }
 
@@ -72,19 +74,24 @@ func (t *Tx) Memory(uid string) (m Memory, err error) {
 		err = rows.Scan(&identity)
 		return identity, err
 	}, `SELECT identity FROM known_files WHERE uid = $1 AND identity <> '' UNION SELECT identity FROM ledger
-		WHERE uid = $1 AND settled_by = '' AND identity <> ''`, uid)
+		WHERE uid = $1 AND settled_by = '' AND identity <> '' UNION SELECT identity FROM known_keys WHERE uid = $1
+		UNION SELECT identity FROM marks WHERE uid = $1`, uid)
 	if err == nil {
 		err = t.row(`SELECT (SELECT COUNT(*) FROM known_files WHERE uid = $1),
-			(SELECT COUNT(*) FROM ledger WHERE uid = $1 AND settled_by = '' AND identity <> '')`, uid)(&m.Files, &m.Owed)
+			(SELECT COUNT(*) FROM ledger WHERE uid = $1 AND settled_by = '' AND identity <> ''),
+			(SELECT COUNT(*) FROM known_keys WHERE uid = $1),
+			COALESCE((SELECT value FROM marks WHERE uid = $1), '')`, uid)(&m.Files, &m.Owed, &m.Keys, &m.Mark)
 	}
 	return m, err
 }
 
 // ForgetInputs has a job forget what it remembers of incremental inputs: the
-// files it knows, and what it owes of them.
+// files and keys it knows, its mark, and what it owes of them.
 func (t *Tx) ForgetInputs(uid string) error {
 	return errors.Join(
 		t.exec(`DELETE FROM known_files WHERE uid = $1`, uid),
+		t.exec(`DELETE FROM known_keys WHERE uid = $1`, uid),
+		t.exec(`DELETE FROM marks WHERE uid = $1`, uid),
 		t.exec(`DELETE FROM ledger WHERE uid = $1 AND settled_by = '' AND identity <> ''`, uid))
 }
 
@@ -93,6 +100,8 @@ func (t *Tx) ForgetInputs(uid string) error {
 func (t *Tx) KeepInputs(uid, identity string) error {
 	return errors.Join(
 		t.exec(`UPDATE known_files SET identity = $1 WHERE uid = $2`, identity, uid),
+		t.exec(`UPDATE known_keys SET identity = $1 WHERE uid = $2`, identity, uid),
+		t.exec(`UPDATE marks SET identity = $1 WHERE uid = $2`, identity, uid),
 		t.exec(`UPDATE ledger SET identity = $1 WHERE uid = $2 AND settled_by = '' AND identity <> ''`, identity, uid))
 }
 

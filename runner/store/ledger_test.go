@@ -71,7 +71,7 @@ func publish(t fataler, s *Store, run Run, own bool) Run {
 	t.Helper()
 	run = move(t, s, run, api.RunCommitting)
 	return made(t, s, func(tx *Tx) (Run, error) {
-		if err := tx.CommitStaged(run.ID); err != nil {
+		if err := tx.CommitStaged(run.ID, nil); err != nil {
 			return run, err
 		}
 		if err := closeOwed(tx, run, own); err != nil {

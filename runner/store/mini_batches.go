@@ -44,6 +44,9 @@ type MiniBatch struct {
 	Timeouts    int64 // attempts that ended by a request's timeout
 	Fingerprint string
 	Redrive     bool // committed before, and its dead letters are sent again
+
+	Kept int64 // records that are in the output while its dead letters are sent again
+	Gone Gone  // its records that had no row to be written to
 }
 
 // suspectAt is the number of servers lost, or of attempts timed out, from
@@ -55,14 +58,14 @@ func (m MiniBatch) Suspect() bool { return m.Losses >= suspectAt || m.Timeouts >
 
 const miniBatchColumns = `number, state, file, offset, length, first_line, records, epoch, fence, attempts, not_before, waiting_since,
 	class, status, error, example, staged_path, staged_records, dead_lettered, bytes, sha256, requests,
-	ledger, carried, sent, losses, timeouts, fingerprint, redrive`
+	ledger, carried, sent, losses, timeouts, fingerprint, redrive, kept, gone_why`
 
 func scanMiniBatch(rows *sql.Rows) (MiniBatch, error) {
 	var m MiniBatch
 	err := rows.Scan(&m.Number, &m.State, &m.File, &m.Offset, &m.Length, &m.FirstLine, &m.Records, &m.Epoch, &m.Fence,
 		&m.Attempts, instant{&m.NotBefore}, instant{&m.WaitingSince}, &m.Class, &m.Status, &m.Error, &m.Example,
 		&m.StagedPath, &m.StagedRecords, &m.DeadLettered, &m.Bytes, &m.SHA256, &m.Requests,
-		&m.Ledger, &m.Carried, &m.Sent, &m.Losses, &m.Timeouts, &m.Fingerprint, &m.Redrive)
+		&m.Ledger, &m.Carried, &m.Sent, &m.Losses, &m.Timeouts, &m.Fingerprint, &m.Redrive, &m.Kept, document{&m.Gone})
 	return m, err
 }
 
@@ -157,6 +160,7 @@ type Staged struct {
 type PlacedDeadLetter struct {
 	api.DeadLetter
 	Position int64
+	Row      RowHashes // in mode "predicate"
 }
 
 // Stage makes a running mini-batch staged, with its dead letters. The fence
@@ -190,8 +194,8 @@ func (t *Tx) Stage(run Run, m MiniBatch, s Staged) error {
 
 func (t *Tx) insertDeadLetters(run string, miniBatch int64, letters []PlacedDeadLetter) error {
 	for _, letter := range letters {
-		if err := t.exec(`INSERT INTO dead_letters (run_id, mini_batch, line, position, body) VALUES ($1, $2, $3, $4, $5)`,
-			run, miniBatch, letter.Source.Line, letter.Position, encode(letter.DeadLetter)); err != nil {
+		if err := t.exec(`INSERT INTO dead_letters (run_id, mini_batch, line, position, key, input, body) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			run, miniBatch, letter.Source.Line, letter.Position, letter.Row.Key, letter.Row.Input, encode(letter.DeadLetter)); err != nil {
 			return err
 		}
 	}
@@ -294,8 +298,18 @@ func (t *Tx) CancelMiniBatches(run string) error {
 	if err := t.DropResults(run); err != nil {
 		return err
 	}
+	return t.cancelUnstaged(run)
+}
+
+// CancelUnstaged ends what has no result. What is staged stays so, with its dead
+// letters: readers may see it already, though its row does not say so yet.
+func (t *Tx) CancelUnstaged(run string) error {
+	return errors.Join(t.RestoreRedriven(run), t.cancelUnstaged(run))
+}
+
+func (t *Tx) cancelUnstaged(run string) error {
 	return t.exec(`UPDATE mini_batches SET state = 'cancelled', fence = fence + 1, staged_path = '', staged_records = 0, dead_lettered = 0
-		WHERE run_id = $1 AND state <> 'committed'`, run)
+		WHERE run_id = $1 AND state NOT IN ('staged', 'committed')`, run)
 }
 
 // Resume makes every mini-batch without a result pending, with its attempts
@@ -322,8 +336,14 @@ func (t *Tx) DropResults(run string) error {
 			WHERE run_id = $1 AND state = 'staged'`, run))
 }
 
-// CommitStaged makes the staged mini-batches committed: they are visible.
-func (t *Tx) CommitStaged(run string) error {
+// CommitStaged makes the staged mini-batches committed: they are visible, but
+// for the records that are gone.
+func (t *Tx) CommitStaged(run string, gone map[int64]Gone) error {
+	for number, g := range gone {
+		if err := t.addGone(run, number, g); err != nil {
+			return err
+		}
+	}
 	if err := t.exec(`UPDATE mini_batches SET state = 'committed' WHERE run_id = $1 AND state = 'staged'`, run); err != nil {
 		return err
 	}
@@ -342,7 +362,7 @@ func (t *Tx) Count(run Run) (Run, error) {
 // What is carried is the next run's to finish. Of a mini-batch whose dead
 // letters are sent again, only these are unfinished.
 func account(q querier, run *Run) error {
-	groups, err := list(q, scanGroup, `SELECT state, carried, COUNT(*), SUM(records), SUM(staged_records), SUM(dead_lettered), SUM(kept),
+	groups, err := list(q, scanGroup, `SELECT state, carried, COUNT(*), SUM(records), SUM(staged_records), SUM(dead_lettered), SUM(kept), SUM(gone),
 		SUM(requests), SUM(probes), SUM(controls), SUM(confirmations) FROM mini_batches
 		WHERE run_id = $1 AND EXISTS (SELECT 1 FROM plans WHERE plans.run_id = $1) GROUP BY state, carried`, run.ID)
 	if err != nil {
@@ -368,12 +388,13 @@ type group struct {
 	n                     int64
 	records, staged, dead int64
 	kept                  int64 // of staged, in the output while the dead letters are sent again
+	gone                  int64 // of staged, committed without a row to be written to
 	requests              int64
 	isolation             api.Isolation
 }
 
 func scanGroup(rows *sql.Rows) (g group, err error) {
-	err = rows.Scan(&g.state, &g.carried, &g.n, &g.records, &g.staged, &g.dead, &g.kept,
+	err = rows.Scan(&g.state, &g.carried, &g.n, &g.records, &g.staged, &g.dead, &g.kept, &g.gone,
 		&g.requests, &g.isolation.Probes, &g.isolation.Controls, &g.isolation.Confirmations)
 	return g, err
 }
@@ -383,16 +404,17 @@ func (g group) addTo(c *api.Counts) {
 	c.Planned += g.records
 	c.DeadLettered += g.dead
 	c.Committed += g.kept
+	c.Gone += g.gone
 	switch {
 	case g.state == api.MiniBatchCommitted:
-		c.Committed += g.staged
+		c.Committed += g.staged - g.gone
 	case g.state == api.MiniBatchStaged:
-		c.Unfinished += g.staged - g.kept
-		c.Staged += g.staged - g.kept
+		c.Unfinished += g.staged - g.kept - g.gone
+		c.Staged += g.staged - g.kept - g.gone
 	case g.carried:
 		c.Carried += g.records
 	default:
-		c.Unfinished += g.records - g.kept
+		c.Unfinished += g.records - g.kept - g.gone
 		if g.state == api.MiniBatchGivenUp {
 			c.GivenUp += g.records
 		}

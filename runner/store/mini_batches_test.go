@@ -24,10 +24,10 @@ func TestClaimTakesPendingMiniBatchesInOrderWithANewFence(t *testing.T) {
 		t.Fatalf("claimed %+v, then %+v", first, second)
 	}
 	want := MiniBatch{Number: 2, State: api.MiniBatchRunning, Offset: 100, Length: 200, FirstLine: 11, Records: 20, Epoch: s.Epoch(), Fence: 1}
-	if first[1] != want {
+	if !reflect.DeepEqual(first[1], want) {
 		t.Errorf("claimed %+v\nwant %+v", first[1], want)
 	}
-	if got := must(s.MiniBatches(run.ID, 1, 1))(t); len(got) != 1 || got[0] != want {
+	if got := must(s.MiniBatches(run.ID, 1, 1))(t); len(got) != 1 || !reflect.DeepEqual(got[0], want) {
 		t.Errorf("stored %+v\nwant %+v", got, want)
 	}
 	if got := claim(t, s, run, 2); len(got) != 0 {
@@ -74,7 +74,7 @@ func TestALateWorkerChangesNothing(t *testing.T) {
 	tryLate("claimed by another")
 	stage(t, s, run, again, 0)
 	tryLate("staged by another")
-	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID) })
+	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID, nil) })
 	tryLate("committed")
 	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.Stage(run, again, result(again, 0)) }) // its own, twice
 }
@@ -110,7 +110,7 @@ func TestDeadLettersComeInInputOrderAndGoWithTheirMiniBatch(t *testing.T) {
 	claimed := claim(t, s, run, 3)
 	stage(t, s, run, claimed[1], 2)
 	stage(t, s, run, claimed[0], 1)
-	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID) })
+	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID, nil) })
 	stage(t, s, run, claimed[2], 3)
 	lines := func() (lines []int64) {
 		for _, d := range deadLetters(t, s, run) {
@@ -143,7 +143,7 @@ func TestPartsAreTheStagedAndCommittedOnes(t *testing.T) {
 	run := runningRun(t, s, newJob(t, s, "iris"), begin, 10, 10, 10)
 	claimed := claim(t, s, run, 3)
 	stage(t, s, run, claimed[0], 0)
-	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID) })
+	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID, nil) })
 	stage(t, s, run, claimed[2], 1)
 	var parts []string
 	if err := s.Parts(run.ID, func(m MiniBatch) error { parts = append(parts, m.StagedPath+" "+string(m.State)); return nil }); err != nil {

@@ -78,6 +78,10 @@ func TestTheLedgerAndKnownFilesGoByAnIndex(t *testing.T) {
 		{knownFile, "SEARCH known_files USING PRIMARY KEY (uid=? AND path=?)", "SCAN"},
 		{knownFiles, "SEARCH known_files USING PRIMARY KEY (uid=?)", "SCAN"},
 		{otherPlans, "SEARCH plans", "SCAN"},
+		{knownKeys, "SEARCH known_keys USING PRIMARY KEY (uid=? AND key=?)", "SCAN known_keys"},
+		{anyKeys, "SEARCH known_keys USING PRIMARY KEY (uid=?)", "SCAN"},
+		{successBefore, "SEARCH r USING INDEX runs_succeeded (uid=? AND occurrence<?)", sorted},
+		{markOf, "SEARCH marks USING PRIMARY KEY (uid=?)", "SCAN"},
 	} {
 		expectPlan(t, s, test.query, test.by, test.never)
 	}

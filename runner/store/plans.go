@@ -21,19 +21,21 @@ type Plan struct {
 	PlanSpecHash   string
 	ExecSpecHash   string
 	RowsPerRequest int64
-	Columns        []string
+	Columns        []api.Column
+	Mark           *MarkMove // in mode "watermark"
+	Remembered     bool      // its run has committed something and ended: what the job remembers of its input has moved
 	CreatedAt      time.Time
 }
 
 func scanPlan(rows *sql.Rows) (Plan, error) {
 	var p Plan
 	err := rows.Scan(&p.Run, &p.Format, document{&p.Spec}, &p.Generation, document{&p.Files}, &p.Records, &p.Hash,
-		&p.PlanSpecHash, &p.ExecSpecHash, &p.RowsPerRequest, document{&p.Columns}, instant{&p.CreatedAt})
+		&p.PlanSpecHash, &p.ExecSpecHash, &p.RowsPerRequest, document{&p.Columns}, document{&p.Mark}, &p.Remembered, instant{&p.CreatedAt})
 	return p, err
 }
 
 const selectPlan = `SELECT run_id, format, spec, generation, files, records, plan_hash, plan_spec_hash,
-	exec_spec_hash, rows_per_request, columns, created_at FROM plans WHERE `
+	exec_spec_hash, rows_per_request, columns, mark, remembered, created_at FROM plans WHERE `
 
 // Plan finds a run's plan; ErrNotFound while it is not planned.
 func (s *Store) Plan(run string) (Plan, error) {
@@ -75,13 +77,13 @@ func (t *Tx) SetPlanFormat(run string, format int64) error {
 
 // InsertPlan completes a plan.
 func (t *Tx) InsertPlan(p Plan) error {
-	return t.exec(`INSERT INTO plans (run_id, format, spec, generation, files, records, plan_hash, plan_spec_hash, exec_spec_hash, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		p.Run, p.Format, encode(p.Spec), p.Generation, string(p.Files), p.Records, p.Hash, p.PlanSpecHash, p.ExecSpecHash, nanos(t.Now))
+	return t.exec(`INSERT INTO plans (run_id, format, spec, generation, files, records, plan_hash, plan_spec_hash, exec_spec_hash, mark, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		p.Run, p.Format, encode(p.Spec), p.Generation, string(p.Files), p.Records, p.Hash, p.PlanSpecHash, p.ExecSpecHash, encode(p.Mark), nanos(t.Now))
 }
 
 // ResolvePlan fixes what the first readiness told: once set, it stays.
-func (t *Tx) ResolvePlan(run string, rowsPerRequest int64, columns []string) error {
+func (t *Tx) ResolvePlan(run string, rowsPerRequest int64, columns []api.Column) error {
 	return t.exec(`UPDATE plans SET rows_per_request = $1, columns = $2 WHERE run_id = $3 AND columns = ''`,
 		rowsPerRequest, encode(columns), run)
 }

@@ -37,10 +37,10 @@ func TestWhatReadinessResolvedStays(t *testing.T) {
 	plan(t, s, run, 5)
 	before := must(s.Plan(run.ID))(t)
 	do(t, s, func(tx *Tx) error {
-		return errors.Join(tx.ResolvePlan(run.ID, 64, []string{"id", "label"}), tx.ResolvePlan(run.ID, 32, []string{"other"}))
+		return errors.Join(tx.ResolvePlan(run.ID, 64, []api.Column{{Name: "id"}, {Name: "label", Type: api.TypeString}}), tx.ResolvePlan(run.ID, 32, []api.Column{{Name: "other"}}))
 	})
 	want := before
-	want.RowsPerRequest, want.Columns = 64, []string{"id", "label"}
+	want.RowsPerRequest, want.Columns = 64, []api.Column{{Name: "id"}, {Name: "label", Type: api.TypeString}}
 	if got := must(s.Plan(run.ID))(t); !reflect.DeepEqual(got, want) || string(got.Files) != `[{"path":"/in/a.csv"}]` {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}

@@ -27,7 +27,7 @@ const (
 
 	// shownReason is a run's reason as readers see it: why a run waits is not
 	// stored, since it changes whenever another run moves.
-	shownReason = `CASE WHEN state <> 'queued' THEN reason WHEN ` + waitsForTurn + ` THEN 'waiting_for_turn' ELSE 'waiting_for_slot' END`
+	shownReason = `CASE WHEN state <> 'queued' THEN reason WHEN awaiting > 0 THEN 'waiting_for_input' WHEN ` + waitsForTurn + ` THEN 'waiting_for_turn' ELSE 'waiting_for_slot' END`
 
 	activeOf  = `uid = $1 AND ` + activeStates
 	queuedOf  = `uid = $1 AND state = 'queued' AND ` + activeStates // the latter has the index used
@@ -35,11 +35,11 @@ const (
 	// A skipped run did nothing.
 	endedOf = `uid = $1 AND ended_at > 0 AND state <> 'skipped' ORDER BY ended_at DESC, id LIMIT $2`
 
-	runnable = `SELECT id, uid, shared FROM runs WHERE state = 'queued' AND NOT ` + waitsForTurn + ` ` + slotOrdered
+	runnable = `SELECT id, uid, shared, awaiting FROM runs WHERE state = 'queued' AND awaiting <= 0 AND NOT ` + waitsForTurn + ` ` + slotOrdered
 	// Of one job: in order over both kinds, all of its queue would be sorted.
-	runnableAlone = `SELECT id, uid, shared FROM (SELECT id, uid, shared, slot_order, occurrence, created_at FROM runs
-		WHERE ` + queuedOf + ` AND shared = 0 ` + slotOrdered + ` LIMIT 1) AS runs WHERE NOT ` + waitsForTurn
-	runnableShared = `SELECT id, uid, shared FROM runs WHERE ` + queuedOf + ` AND shared = 1 AND NOT ` + waitsForTurn + ` ` + slotOrdered
+	runnableAlone = `SELECT id, uid, shared, awaiting FROM (SELECT id, uid, shared, awaiting, slot_order, occurrence, created_at FROM runs
+		WHERE ` + queuedOf + ` AND shared = 0 ` + slotOrdered + ` LIMIT 1) AS runs WHERE awaiting <= 0 AND NOT ` + waitsForTurn
+	runnableShared = `SELECT id, uid, shared, awaiting FROM runs WHERE ` + queuedOf + ` AND shared = 1 AND awaiting <= 0 AND NOT ` + waitsForTurn + ` ` + slotOrdered
 )
 
 // slotOrder ranks origins: of the runs that wait for a slot, those of a lower
@@ -68,6 +68,8 @@ type Queued struct {
 	ID     string
 	UID    string // of its job
 	Shared bool
+	// InputThere says that the run has waited for its input, and that it is there.
+	InputThere bool
 }
 
 // Runnable gives the queued runs whose turn it is, in slot order: catch-up
@@ -105,7 +107,9 @@ func (s *Store) queued(query string, args ...any) iter.Seq2[Queued, error] {
 		defer rows.Close() //nolint:errcheck // rows.Err tells what matters
 		for rows.Next() {
 			var q Queued
-			err := rows.Scan(&q.ID, &q.UID, &q.Shared)
+			var awaiting int64
+			err := rows.Scan(&q.ID, &q.UID, &q.Shared, &awaiting)
+			q.InputThere = awaiting < 0
 			if !yield(q, err) || err != nil {
 				return
 			}

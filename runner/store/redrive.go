@@ -9,7 +9,7 @@ import (
 // A redrive sends the dead letters of an ended run again. While it lasts, the
 // result that a mini-batch had before stands in the table redrives, its letters
 // stay where they are, and mini_batches.kept says how many of its records are
-// in the output. Either the new result is committed, or everything goes back.
+// in the output (those that are gone stay gone). Either the new result is committed, or everything goes back.
 
 // resendable are the letters of records that may be answered another time. What
 // never reached the server, or cannot be read any more, stays as it is.
@@ -25,7 +25,7 @@ func (t *Tx) Redrive(run string) (miniBatches int64, err error) {
 		SELECT run_id, number, state, staged_path, staged_records, dead_lettered, bytes, sha256, fingerprint FROM mini_batches WHERE `+chosen, run); err != nil {
 		return 0, err
 	}
-	return t.changed(`UPDATE mini_batches SET state = 'pending', redrive = 1, kept = CASE state WHEN 'committed' THEN staged_records ELSE 0 END,
+	return t.changed(`UPDATE mini_batches SET state = 'pending', redrive = 1, kept = CASE state WHEN 'committed' THEN staged_records - gone ELSE 0 END,
 		dead_lettered = 0, attempts = 0, not_before = 0, waiting_since = 0, losses = 0, timeouts = 0 WHERE `+chosen, run)
 }
 

@@ -25,7 +25,7 @@ func deadRun(t *testing.T, s *Store) Run {
 		do(t, s, func(tx *Tx) error { return tx.Stage(run, m, staged) })
 	}
 	run = move(t, s, run, api.RunCommitting)
-	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID) })
+	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID, nil) })
 	return move(t, s, run, api.RunIncomplete)
 }
 
@@ -72,7 +72,7 @@ func TestARedriveCountsOnlyWhatIsSentAgainAsUnfinished(t *testing.T) {
 		t.Errorf("%d letters would be published, want 3", len(letters))
 	}
 	run = move(t, s, run, api.RunCommitting)
-	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID) })
+	do(t, s, func(tx *Tx) error { return tx.CommitStaged(run.ID, nil) })
 	run = move(t, s, run, api.RunIncomplete)
 	if got := counted(t, s, run); got != (api.Counts{Planned: 30, Committed: 27, DeadLettered: 3}) {
 		t.Errorf("committed: %+v", got)

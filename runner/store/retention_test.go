@@ -124,13 +124,13 @@ func TestAMiniBatchIsCommittedAsShownByItsOwnerOnly(t *testing.T) {
 	s, _ := open(t)
 	run := runningRun(t, s, newJob(t, s, "iris"), begin, 10, 10)
 	m := claim(t, s, run, 1)[0]
-	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.CommitShown(run, m) }) // not staged yet
+	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.CommitShown(run, m, nil) }) // not staged yet
 	stage(t, s, run, m, 2)
 	do(t, s, func(tx *Tx) error { return tx.Show(run) })
 	late := m
 	late.Fence--
-	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.CommitShown(run, late) })
-	do(t, s, func(tx *Tx) error { return tx.CommitShown(run, m) })
+	doErr(t, s, ErrFenced, func(tx *Tx) error { return tx.CommitShown(run, late, nil) })
+	do(t, s, func(tx *Tx) error { return tx.CommitShown(run, m, nil) })
 	now := must(s.Run(run.ID))(t)
 	if c := now.Counts; c.Committed != 8 || c.DeadLettered != 2 || c.Unfinished != 10 || !c.Balanced() {
 		t.Errorf("counts are %+v", c)

@@ -227,7 +227,8 @@ func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 	}
 	run.markWithheld()
 	err := t.one(`UPDATE runs SET state = $1, reason = $2, message = $3, version = version + 1, attempt = $4, staging_until = $5,
-		intent = $6, revision = $7, output = $8, counts = $9, started_at = $10, ended_at = $11
+		intent = $6, revision = $7, output = $8, counts = $9, started_at = $10, ended_at = $11,
+		awaiting = CASE WHEN $11 > 0 THEN 0 ELSE awaiting END
 		WHERE id = $12 AND state = $13 AND version = $14`,
 		run.State, run.Reason, run.Message, run.Attempt, nanos(run.StagingUntil), encode(run.Intent), run.Revision, run.Output,
 		final, nanos(run.StartedAt), nanos(run.EndedAt), run.ID, from, run.Version)

@@ -57,12 +57,17 @@ func (t *Tx) OutputGone(run Run) (bool, error) {
 	return len(gone) > 0, err
 }
 
-// CommitShown makes a staged mini-batch committed whose part is visible. The
-// fence turns those away who no longer own it.
-func (t *Tx) CommitShown(run Run, m MiniBatch) error {
-	return t.one(`UPDATE mini_batches SET state = $1 WHERE run_id = $2 AND number = $3 AND fence = $4 AND state = 'staged'
+// CommitShown makes a staged mini-batch committed whose part is visible, but
+// for the records that are gone. The fence turns those away who no longer own
+// it.
+func (t *Tx) CommitShown(run Run, m MiniBatch, gone Gone) error {
+	err := t.one(`UPDATE mini_batches SET state = $1 WHERE run_id = $2 AND number = $3 AND fence = $4 AND state = 'staged'
 		AND EXISTS (SELECT 1 FROM runs WHERE id = $2 AND version = $5 AND state NOT IN ('cancelled', 'committing'))`,
 		api.MiniBatchCommitted, run.ID, m.Number, m.Fence, run.Version)
+	if err != nil {
+		return err
+	}
+	return t.addGone(run.ID, m.Number, gone)
 }
 
 // LastRevision is the highest revision in which a run's occurrence was
