@@ -23,18 +23,14 @@ func (f *Files) assemble(now published, p Publication) error {
 	if err := f.fs.MkdirAll(f.publishing()); err != nil {
 		return err
 	}
-	for i, part := range p.Manifest.Parts {
-		if i > 0 && part.MiniBatch == p.Manifest.Parts[i-1].MiniBatch {
-			return fmt.Errorf("mini-batch %d has two parts", part.MiniBatch)
-		}
-		from, err := f.locate(now, p.Parts[i])
-		if err != nil {
-			return err
-		}
-		if err := f.take(from, filepath.Join(f.publishing(), part.Name), part); err != nil {
-			return err
-		}
+	if err := checkOnce(p.Parts); err != nil {
+		return err
 	}
+	parts, err := f.lay(now, p)
+	if err != nil {
+		return err
+	}
+	p.Manifest.Parts = parts
 	failpoint.Here("publish.part")
 	if _, err := f.writeDeadLetters(filepath.Join(f.publishing(), DeadLettersName), p.DeadLetters); err != nil {
 		return fmt.Errorf("write %s: %w", DeadLettersName, err)
@@ -56,6 +52,9 @@ func (f *Files) assemble(now published, p Publication) error {
 func (f *Files) locate(now published, part PublishedPart) (string, error) {
 	if part.Path != "" {
 		return filepath.Join(f.Staging(), part.Path), nil
+	}
+	if f.layout.merged() {
+		return f.keptPart(part), nil
 	}
 	if f.isShown(now) { // its manifest lists no part yet
 		return filepath.Join(now.dir, f.partOf(part).Name), nil
@@ -100,7 +99,7 @@ func checkSize(path string, part ManifestPart) error {
 }
 
 // writeDeadLetters writes them one by one, and no file where there is none.
-func (f *Files) writeDeadLetters(path string, letters iter.Seq2[api.DeadLetter, error]) (written bool, err error) {
+func (s *staging) writeDeadLetters(path string, letters iter.Seq2[api.DeadLetter, error]) (written bool, err error) {
 	if letters == nil {
 		return false, nil
 	}
@@ -110,7 +109,7 @@ func (f *Files) writeDeadLetters(path string, letters iter.Seq2[api.DeadLetter, 
 	if !ok {
 		return false, nil
 	}
-	return true, f.create(path, func(w io.Writer) error {
+	return true, s.create(path, func(w io.Writer) error {
 		buffer := bufio.NewWriter(w)
 		lines := json.NewEncoder(buffer)
 		lines.SetEscapeHTML(false)
@@ -123,24 +122,5 @@ func (f *Files) writeDeadLetters(path string, letters iter.Seq2[api.DeadLetter, 
 			}
 		}
 		return buffer.Flush()
-	})
-}
-
-// create writes and syncs one file; its folder is not synced.
-func (f *Files) create(path string, write func(io.Writer) error) error {
-	file, err := f.fs.Create(path)
-	if err != nil {
-		return err
-	}
-	if err = write(file); err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
-}
-
-func (f *Files) writeFile(path string, content []byte) error {
-	return f.create(path, func(w io.Writer) error {
-		_, err := w.Write(content)
-		return err
 	})
 }

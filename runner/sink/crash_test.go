@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/durable/durabletest"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink/sinktest"
@@ -16,6 +17,7 @@ import (
 // scenario prepares a place up to the point of no return of run-2.
 type scenario struct {
 	prepare func(t *testing.T, p place) sink.Publication
+	out     api.OutputFiles          // the layout; per mini-batch where it is empty
 	faults  map[durabletest.Op]error // what this file system can't do
 	// gap says that the folder may be missing for a moment, as it is between
 	// two renames.
@@ -37,13 +39,34 @@ func scenarios() map[string]scenario {
 		kept.Path = ""
 		return publication(2, 0, kept, stage(t, p.open(t, "run-2", night), 1, 2, 2, "new"))
 	}
+	// What was published once is taken from where it is kept.
+	secondOfTheRun := func(t *testing.T, p place) sink.Publication {
+		f := p.open(t, "run-2", night)
+		kept := stage(t, f, 1, 1, 2, "old")
+		publish(t, f, publication(1, 1, kept, stage(t, f, 1, 2, 1, "old")))
+		kept.Path = ""
+		return publication(2, 1, kept, stage(t, f, 2, 2, 2, "new"))
+	}
+	partitioned := api.OutputFiles{Format: api.FormatJSONL, PartitionBy: []string{"label"}}
 	return map[string]scenario{
-		"first revision":  {prepare: firstRevision},
-		"second revision": {prepare: secondRevision},
-		"no links":        {prepare: secondRevision, faults: map[durabletest.Op]error{durabletest.Link: errors.ErrUnsupported}},
+		"single, second revision":  {prepare: secondOfTheRun, out: api.OutputFiles{Format: api.FormatJSONL, Layout: api.LayoutSingle}},
+		"partitions":               {prepare: firstRevision, out: partitioned},
+		"partitions, revision two": {prepare: secondOfTheRun, out: partitioned},
+		"partitions, no links":     {prepare: secondOfTheRun, out: partitioned, faults: map[durabletest.Op]error{durabletest.Link: errors.ErrUnsupported}},
+		"first revision":           {prepare: firstRevision},
+		"second revision":          {prepare: secondRevision},
+		"no links":                 {prepare: secondRevision, faults: map[durabletest.Op]error{durabletest.Link: errors.ErrUnsupported}},
 		"no exchange": {prepare: secondRevision, gap: true, faults: map[durabletest.Op]error{
 			durabletest.Exchange: errors.ErrUnsupported}},
 	}
+}
+
+func (s scenario) place(t *testing.T) place {
+	p := newPlace(t)
+	if s.out.Format != "" {
+		p.out = s.out
+	}
+	return p
 }
 
 func (s scenario) faulty(p place) *durabletest.Faulty {
@@ -60,13 +83,13 @@ func TestPublishGoesOnAfterACrashAtAnyStep(t *testing.T) {
 	for name, s := range scenarios() {
 		for _, powerCut := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, power cut %v", name, powerCut), func(t *testing.T) {
-				want := newPlace(t)
+				want := s.place(t)
 				publication := s.prepare(t, want)
 				publishAndSweep(t, want.on(s.faulty(want)), publication)
 				undisturbed := tree(t, want.root)
 
 				for step := 0; ; step++ {
-					p := newPlace(t)
+					p := s.place(t)
 					publication := s.prepare(t, p)
 					faulty := s.faulty(p)
 					faulty.StopAfter(step)

@@ -25,26 +25,30 @@ const (
 
 var (
 	night   = time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
-	columns = []string{"id", "label"}
+	columns = []api.Column{{Name: "id"}, {Name: "label"}}
 )
 
 // place is an output root, and opens it for runs of job churn.
 type place struct {
 	root string
 	fs   durable.FS
+	out  api.OutputFiles // but for the uri
 }
 
 func newPlace(t *testing.T) place {
 	t.Helper()
-	return place{filepath.Join(t.TempDir(), "out"), durabletest.NoSync()}
+	return place{filepath.Join(t.TempDir(), "out"), durabletest.NoSync(), api.OutputFiles{Format: api.FormatJSONL}}
 }
 
-func (p place) on(fs durable.FS) place { return place{p.root, fs} }
+func (p place) on(fs durable.FS) place {
+	p.fs = fs
+	return p
+}
 
 func (p place) open(t *testing.T, run string, occurrence time.Time) *sink.Files {
 	t.Helper()
-	out := api.OutputFiles{URI: p.root + "/dt={date}/", Format: api.FormatJSONL}
-	f, err := sink.Open(p.fs, out, job, uid, api.Occasion{Occurrence: occurrence, Run: run})
+	p.out.URI = p.root + "/dt={date}/"
+	f, err := sink.Open(p.fs, p.out, job, uid, api.Occasion{Occurrence: occurrence, Run: run})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +95,8 @@ func publication(revision int64, dead int64, parts ...sink.PublishedPart) sink.P
 			Runner: sink.Runner{ID: "runner-1", Version: "1.2.3"},
 		},
 		Parts:       parts,
+		Columns:     columns,
+		Inputs:      []string{"/in/iris.csv"},
 		DeadLetters: deadLetters(dead),
 		MovePointer: true,
 	}

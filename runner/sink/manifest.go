@@ -42,10 +42,11 @@ type Manifest struct {
 	Runner     Runner         `json:"runner"`
 }
 
-// ManifestPart is one part of a published folder.
+// ManifestPart is one file of a published folder with predictions. It is the
+// part of a mini-batch, or of several: see layout.go.
 type ManifestPart struct {
-	Name         string `json:"name"`
-	MiniBatch    int64  `json:"mini_batch"`
+	Name         string `json:"name"`                // with slashes, relative to the folder
+	MiniBatch    int64  `json:"mini_batch,omitzero"` // absent: of several, perhaps
 	Records      int64  `json:"records"`
 	DeadLettered int64  `json:"dead_lettered,omitzero"` // records of the mini-batch that are not in the part
 	Bytes        int64  `json:"bytes"`

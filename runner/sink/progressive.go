@@ -253,14 +253,6 @@ func (f *Files) succeed() error {
 	return f.fs.SyncDir(f.folder)
 }
 
-// remove removes a file that may be missing.
-func (f *Files) remove(path string) error {
-	if err := f.fs.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 // sameFile tells whether two names are of one file; to may be missing.
 func sameFile(from, to string) (bool, error) {
 	there, err := os.Lstat(to)

@@ -24,6 +24,11 @@ type Publication struct {
 	// record has none in the folder, so that no reader meets an empty file;
 	// such a part may be listed here or left out.
 	Parts []PublishedPart
+	// Columns are those that the parts were staged with.
+	Columns []api.Column
+	// Inputs are the input files of the plan, in its order, as people know
+	// them; only the layout per_input_file needs them.
+	Inputs []string
 	// DeadLetters in the order they are to be written; nil is none.
 	DeadLetters iter.Seq2[api.DeadLetter, error]
 	// MovePointer says that the run may move _LATEST.json forward.
@@ -34,6 +39,7 @@ type Publication struct {
 // taken unchanged from the folder that is published now.
 type PublishedPart struct {
 	MiniBatch int64
+	Input     int // index of its input file in Publication.Inputs
 	Staged
 	DeadLettered int64  // records of the mini-batch that are dead letters
 	Fingerprint  string // of the model that predicted it, where a run may mix models
@@ -72,10 +78,15 @@ func (f *Files) Publish(p Publication) error {
 		return fmt.Errorf("publish %s: %w", f.folder, err)
 	}
 	failpoint.Here("publish.renamed")
-	if !p.MovePointer {
-		return nil
+	if p.MovePointer {
+		if err := f.movePointer(p.Manifest.Revision); err != nil {
+			return err
+		}
 	}
-	return f.movePointer(p.Manifest.Revision)
+	if err := f.forget(p); err != nil {
+		return fmt.Errorf("publish %s: %w", f.folder, err)
+	}
+	return nil
 }
 
 // complete fills in what the sink knows, and brings everything into the one
@@ -114,6 +125,9 @@ func (f *Files) replace(now published, p Publication) error {
 			"revision %d can't follow revision %d of run %s", p.Manifest.Revision, now.manifest.Revision, now.manifest.Run))
 	}
 	if err := f.assemble(now, p); err != nil {
+		return err
+	}
+	if err := f.keep(p); err != nil {
 		return err
 	}
 	failpoint.Here("publish.manifest")

@@ -132,15 +132,12 @@ func ownManifest(dir, uid string) (*Manifest, error) {
 	if m.UID != uid {
 		return nil, taken("output folder %s belongs to job %q (uid %s)", dir, m.Job, m.UID)
 	}
-	listed := map[string]bool{ManifestName: true, SuccessName: true, DeadLettersName: true}
-	for _, part := range m.Parts {
-		listed[part.Name] = true
+	foreign, err := foreignIn(dir, m)
+	if err != nil {
+		return nil, unreadable(dir, err)
 	}
-	for _, entry := range entries {
-		// The manifest of a run under way does not list the parts yet.
-		if name := entry.Name(); !listed[name] && (m.whole() || !shownForm.MatchString(name)) {
-			return nil, taken("output folder %s holds %s, which no run wrote and a new revision would remove", dir, name)
-		}
+	if foreign != "" {
+		return nil, taken("output folder %s holds %s, which no run wrote and a new revision would remove", dir, foreign)
 	}
 	return m, nil
 }

@@ -34,8 +34,11 @@ func readAll(f *sink.Files, part sink.PublishedPart) (string, error) {
 // A part can be read back record by record, staged or published, and copied
 // into another one to the byte.
 func TestAPartIsReadBackAsItWasWritten(t *testing.T) {
-	for _, as := range []string{api.FormatJSONL, api.FormatCSV} {
-		p := newPlace(t)
+	for _, as := range []string{api.FormatJSONL, api.FormatCSV, api.FormatParquet} {
+		p, columns := newPlace(t), columns
+		if as == api.FormatParquet {
+			columns = []api.Column{{Name: "id", Type: api.TypeString}, {Name: "label", Type: api.TypeString}}
+		}
 		out := api.OutputFiles{URI: p.root + "/dt={date}/", Format: as}
 		f, err := sink.Open(p.fs, out, job, uid, api.Occasion{Occurrence: night, Run: "run-1"})
 		if err != nil {

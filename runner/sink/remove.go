@@ -92,7 +92,7 @@ func (o Output) remove(fsys durable.FS, m *Manifest) error {
 // empty removes the files in the folder: what says that it is whole first, the
 // mark of who wrote it last.
 func (o Output) empty(fsys durable.FS) error {
-	entries, err := os.ReadDir(o.Folder)
+	names, err := inside(o.Folder)
 	if err != nil {
 		return err
 	}
@@ -110,8 +110,8 @@ func (o Output) empty(fsys durable.FS) error {
 		return err
 	}
 	failpoint.Here("retain.unmarked")
-	for _, entry := range entries {
-		if name := entry.Name(); name != ManifestName && name != SuccessName {
+	for _, name := range names {
+		if name != ManifestName && name != SuccessName {
 			if err := remove(name); err != nil {
 				return err
 			}

@@ -10,15 +10,21 @@
 //	  _DEAD_LETTERS.jsonl            the records given up because of their data, if any
 //	  _MANIFEST.json                 what the folder is: run, revision, counts, parts with hashes
 //	  _SUCCESS                       empty; the folder is complete
-//	.batch/<run>/                    a run's own, removed at its end
+//	.batch/<run>/                    a run's own, removed at its end (but kept/, see layout_kept.go)
 //	  <run attempt>/<mini-batch>.<fence>   staged parts
 //	  part-000001.jsonl …            files on their way into a folder that is visible
 //	  publish/                       the folder being assembled; later the one it replaced
 //	  replaced/                      the same where folders can't be exchanged in one step
 //
+// The files of a folder may be cut otherwise than by mini-batches: see layout.go.
+//
 // A run may also show its parts one by one, before it has ended: see
 // progressive.go. What is published whole is only ever replaced whole, or
 // removed by Output.Remove when its job does not keep it any longer.
+//
+// Where there is no folder that could be renamed, parts are staged in a folder
+// of the runner's own: table.go has how they come into a table of a database,
+// objects.go how into an object store.
 //
 // Which staged parts count is not decided here: the store's rows are the only
 // truth, and a staged file without a row is garbage.
@@ -46,12 +52,12 @@ const (
 // Files is the local folder that one run writes to. Its methods may be called
 // from several goroutines, but Publish and Sweep by one at a time.
 type Files struct {
-	fs       durable.FS
-	format   string
+	staging
 	job, uid string
 	occasion api.Occasion
 	root     string
 	folder   string
+	layout   layout
 }
 
 // Open names the places of one run's output; it touches nothing.
@@ -74,7 +80,8 @@ func Open(fs durable.FS, out api.OutputFiles, job, uid string, o api.Occasion) (
 	if inside, err := filepath.Rel(root, folder); err != nil || inside == "." || !filepath.IsLocal(inside) {
 		return nil, fmt.Errorf("open output %s: its folder %s is not below %s", out.URI, folder, root)
 	}
-	return &Files{fs: fs, format: out.Format, job: job, uid: uid, occasion: o, root: root, folder: folder}, nil
+	own := staging{fs: fs, format: out.Format, dir: filepath.Join(root, stagingName, o.Run)}
+	return &Files{staging: own, job: job, uid: uid, occasion: o, root: root, folder: folder, layout: layoutOf(out)}, nil
 }
 
 // Root is the folder that holds the pointer and the staging of all runs.
@@ -82,9 +89,6 @@ func (f *Files) Root() string { return f.root }
 
 // Folder is the folder that the run publishes.
 func (f *Files) Folder() string { return f.folder }
-
-// Staging is the run's own folder below the root.
-func (f *Files) Staging() string { return filepath.Join(f.root, stagingName, f.occasion.Run) }
 
 func (f *Files) publishing() string { return filepath.Join(f.Staging(), publishName) }
 func (f *Files) replaced() string   { return filepath.Join(f.Staging(), replacedName) }

@@ -7,6 +7,7 @@ import (
 	"hash"
 	"path/filepath"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/durable"
 	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
@@ -22,7 +23,7 @@ type Staged struct {
 
 // Part is a part being staged, by one goroutine.
 type Part struct {
-	sink    *Files
+	staging *staging
 	path    string // relative to Staging
 	file    durable.File
 	writer  format.Writer
@@ -34,27 +35,27 @@ type Part struct {
 
 // Stage begins the part of a mini-batch. The fence keeps a worker that has
 // lost the mini-batch from writing into the file of the one that has it now.
-func (f *Files) Stage(runAttempt, miniBatch, fence int64, columns []string) (*Part, error) {
+func (s *staging) Stage(runAttempt, miniBatch, fence int64, columns []api.Column) (*Part, error) {
 	p := &Part{
-		sink:   f,
-		path:   filepath.Join(fmt.Sprint(runAttempt), fmt.Sprintf("%06d.%d", miniBatch, fence)),
-		digest: sha256.New(),
+		staging: s,
+		path:    filepath.Join(fmt.Sprint(runAttempt), fmt.Sprintf("%06d.%d", miniBatch, fence)),
+		digest:  sha256.New(),
 	}
-	if err := f.fs.MkdirAll(filepath.Dir(p.full())); err != nil {
+	if err := s.fs.MkdirAll(filepath.Dir(p.full())); err != nil {
 		return nil, fmt.Errorf("stage mini-batch %d: %w", miniBatch, err)
 	}
 	var err error
-	if p.file, err = f.fs.Create(p.full()); err != nil {
+	if p.file, err = s.fs.Create(p.full()); err != nil {
 		return nil, fmt.Errorf("stage mini-batch %d: %w", miniBatch, err)
 	}
-	if p.writer, err = format.NewWriter(f.format, (*hashed)(p), columns); err != nil {
+	if p.writer, err = format.NewWriter(s.format, (*hashed)(p), columns); err != nil {
 		p.Abort()
 		return nil, fmt.Errorf("stage mini-batch %d: %w", miniBatch, err)
 	}
 	return p, nil
 }
 
-func (p *Part) full() string { return filepath.Join(p.sink.Staging(), p.path) }
+func (p *Part) full() string { return filepath.Join(p.staging.dir, p.path) }
 
 // hashed is the part as its writer sees it (which writes in large pieces): what goes to the file is counted
 // and hashed on the way, so that nothing is read twice.
@@ -95,7 +96,7 @@ func (p *Part) Finish() (Staged, error) {
 }
 
 func (p *Part) finish() error {
-	if err := p.writer.Flush(); err != nil {
+	if err := p.writer.Close(); err != nil {
 		return err
 	}
 	failpoint.Here("stage.written")
@@ -105,7 +106,7 @@ func (p *Part) finish() error {
 	if err := p.file.Close(); err != nil {
 		return err
 	}
-	if err := p.sink.fs.SyncDir(filepath.Dir(p.full())); err != nil {
+	if err := p.staging.fs.SyncDir(filepath.Dir(p.full())); err != nil {
 		return err
 	}
 	p.ended = true
@@ -122,5 +123,5 @@ func (p *Part) Abort() {
 	}
 	p.ended = true
 	_ = p.file.Close()
-	_ = p.sink.fs.Remove(p.full())
+	_ = p.staging.fs.Remove(p.full())
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 )
 
 // Sweep removes all that the run has below the root beside its published
@@ -41,49 +40,6 @@ func (f *Files) sweep() error {
 		return err
 	}
 	return f.fs.SyncDir(f.root)
-}
-
-// SweepStaged removes staged parts that no row names: of workers that were
-// killed or fenced off, and of run attempts that were given up. keep holds the
-// paths of those that stay. Nothing may be staged meanwhile.
-func (f *Files) SweepStaged(keep map[string]bool) error {
-	if err := f.sweepStaged(keep); err != nil {
-		return fmt.Errorf("sweep %s: %w", f.Staging(), err)
-	}
-	return nil
-}
-
-func (f *Files) sweepStaged(keep map[string]bool) error {
-	attempts, err := os.ReadDir(f.Staging())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, attempt := range attempts {
-		if _, err := strconv.ParseInt(attempt.Name(), 10, 64); err != nil || !attempt.IsDir() {
-			continue // publish/ and the like
-		}
-		parts, err := os.ReadDir(filepath.Join(f.Staging(), attempt.Name()))
-		if err != nil {
-			return err
-		}
-		kept := false
-		for _, part := range parts {
-			path := filepath.Join(attempt.Name(), part.Name())
-			if keep[path] {
-				kept = true
-				continue
-			}
-			if err := f.remove(filepath.Join(f.Staging(), path)); err != nil {
-				return err
-			}
-		}
-		if !kept {
-			if err := f.remove(filepath.Join(f.Staging(), attempt.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // restore puts back the published folder that an exchange by two renames left

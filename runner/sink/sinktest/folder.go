@@ -13,7 +13,7 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 )
 
-// Check reads a published folder, os.DirFS of its path, and says what is wrong
+// Check reads a published folder, as os.DirFS of its path, and says what is wrong
 // with it: a part that is missing, changed or not listed, counts that don't add
 // up, no _SUCCESS.
 func Check(folder fs.FS) (sink.Manifest, error) {
@@ -43,19 +43,35 @@ func Check(folder fs.FS) (sink.Manifest, error) {
 		return m, fmt.Errorf("the parts hold %d records, %d are committed", records, m.Counts.Committed)
 	}
 	if m.Counts.DeadLettered > 0 {
-		listed = append(listed, "_DEAD_LETTERS.jsonl")
+		listed = append(listed, deadLetters(folder, m))
 	}
 	return m, onlyHolds(folder, listed)
 }
 
+// deadLetters names the file of dead letters, which carries its revision in an
+// object store.
+func deadLetters(folder fs.FS, m sink.Manifest) string {
+	if name := fmt.Sprintf("_DEAD_LETTERS.r%d.jsonl", m.Revision); exists(folder, name) {
+		return name
+	}
+	return "_DEAD_LETTERS.jsonl"
+}
+
+func exists(folder fs.FS, name string) bool {
+	_, err := fs.Stat(folder, name)
+	return err == nil
+}
+
 func onlyHolds(folder fs.FS, listed []string) error {
-	entries, err := fs.ReadDir(folder, ".")
+	var found []string
+	err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			found = append(found, name)
+		}
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	var found []string
-	for _, entry := range entries {
-		found = append(found, entry.Name())
 	}
 	slices.Sort(found)
 	slices.Sort(listed)

@@ -1,0 +1,258 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/database"
+	"github.com/batchpattern/terraform-provider-batch/runner/durable"
+	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
+)
+
+// tableWriters is how many mini-batches one run commits at once: more of them
+// would mostly wait for each other.
+const tableWriters = 4
+
+const tableHint = "see that the database answers and that the runner's user may write the table, or change output.sql"
+
+// Table is the database table that one run writes to. Parts are staged on the
+// runner's disk, as JSON lines; a transaction makes them visible: one for each
+// mini-batch, or, where readers are to see nothing before the run has ended,
+// one for all.
+//
+// Every mini-batch has a marker in that transaction, named after the run
+// attempt that staged it. So whatever is tried again, by whichever attempt, it
+// is written once, and what the database said of it then is its answer.
+//
+// A table is added to: it has no revisions, no manifest and nothing to sweep.
+// Its methods may be called from several goroutines.
+type Table struct {
+	staging
+	open    func(context.Context) (*database.DB, error)
+	table   database.Table
+	run     string
+	at      time.Time // the occurrence
+	whole   bool      // one transaction for all
+	writers chan struct{}
+}
+
+// OpenTable names the table of a run's output; it touches nothing. Staging is
+// the folder for parts, db gives the database.
+func OpenTable(fs durable.FS, staged string, db func(context.Context) (*database.DB, error), job api.Job, o api.Occasion) *Table {
+	out := job.Output.SQL
+	t := &Table{
+		staging: staging{fs: fs, format: api.FormatJSONL, dir: staged},
+		open:    db, run: o.Run, at: o.Occurrence.UTC(),
+		whole:   job.Output.Publish != api.PublishProgressive,
+		writers: make(chan struct{}, tableWriters),
+		table: database.Table{
+			Name: out.Table, Key: job.Input.Key, Write: out.Write, JSONColumn: out.JSONColumn, RunAt: out.RunAt,
+			OnlyIfUnset: out.OnlyIfUnset != nil && *out.OnlyIfUnset,
+			Results:     slices.Sorted(maps.Keys(job.Predict.Outputs)),
+		},
+	}
+	for _, column := range job.Output.Keep {
+		if !slices.Contains(job.Input.Key, column) {
+			t.table.Keep = append(t.table.Keep, column)
+		}
+	}
+	return t
+}
+
+// Folder is what people know the output by: never the DSN.
+func (t *Table) Folder() string { return "table " + t.table.Name }
+
+// Prepare proves that parts can be staged and the table be written. An error is
+// an *api.Failure; Passes tells whether it is worth another try.
+func (t *Table) Prepare(ctx context.Context) error {
+	err := t.probe()
+	if err == nil {
+		err = t.check(ctx)
+	}
+	if _, told := errors.AsType[*api.Failure](err); told || err == nil || ctx.Err() != nil {
+		return err
+	}
+	return api.Fail(api.ReasonOutputUnwritable, tableHint, fmt.Errorf("write table %s: %w", t.table.Name, err))
+}
+
+func (t *Table) check(ctx context.Context) error {
+	db, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	return db.Check(ctx, t.table)
+}
+
+// OpenRecords reads a staged part record by record.
+func (t *Table) OpenRecords(_ context.Context, part PublishedPart, columns []api.Column) (*Records, error) {
+	return t.staging.OpenRecords(part, columns)
+}
+
+// CheckPublished has nothing to compare: rows are anybody's once they are
+// committed.
+func (t *Table) CheckPublished(context.Context, []PublishedPart) error { return nil }
+
+// PublishedBy is nobody: no run replaces what another has written.
+func (t *Table) PublishedBy(context.Context) (string, error) { return "", nil }
+
+// NextRevision leaves it to the caller to know of earlier ones.
+func (t *Table) NextRevision(context.Context) (int64, error) { return 1, nil }
+
+// Begin tells whether mini-batches are committed one by one.
+func (t *Table) Begin(context.Context, Manifest) (bool, error) { return !t.whole, nil }
+
+// Conclude and Abandon have nowhere to say how a run has ended.
+func (t *Table) Conclude(context.Context, Publication) error { return nil }
+
+// Abandon is as Conclude.
+func (t *Table) Abandon(context.Context) error { return nil }
+
+// Sweep removes what is staged.
+func (t *Table) Sweep(context.Context) error { return t.staging.Sweep() }
+
+// Show commits one mini-batch, and tells which of its records had no row to be
+// written to.
+func (t *Table) Show(ctx context.Context, part PublishedPart, columns []api.Column) (Gone, error) {
+	gone, err := t.commit(ctx, []PublishedPart{part}, columns)
+	return gone[part.MiniBatch], err
+}
+
+// Publish commits what is staged only: all of it in one transaction, or what
+// could not be shown while the run was under way.
+func (t *Table) Publish(ctx context.Context, p Publication) (map[int64]Gone, error) {
+	staged := slices.DeleteFunc(slices.Clone(p.Parts), func(part PublishedPart) bool { return part.Path == "" })
+	slices.SortFunc(staged, func(a, b PublishedPart) int { return int(a.MiniBatch - b.MiniBatch) })
+	units := [][]PublishedPart{staged}
+	if !t.whole {
+		units = slices.Collect(slices.Chunk(staged, 1))
+	}
+	gone := map[int64]Gone{}
+	for _, unit := range units {
+		of, err := t.commit(ctx, unit, p.Columns)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(gone, of)
+	}
+	failpoint.Here("sql.publish")
+	return gone, nil
+}
+
+// commit writes mini-batches in one transaction.
+func (t *Table) commit(ctx context.Context, parts []PublishedPart, columns []api.Column) (map[int64]Gone, error) {
+	parts = slices.DeleteFunc(slices.Clone(parts), func(part PublishedPart) bool { return part.Records == 0 })
+	if len(parts) == 0 {
+		return nil, nil // all their records are dead letters
+	}
+	select {
+	case t.writers <- struct{}{}:
+		defer func() { <-t.writers }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	gone, err := t.write(ctx, parts, columns)
+	if err == nil || ctx.Err() != nil {
+		return gone, err
+	}
+	err = fmt.Errorf("commit to table %s: %w", t.table.Name, err)
+	failure, told := errors.AsType[*api.Failure](err)
+	switch {
+	case Passes(err):
+		return nil, err
+	case told:
+		return nil, api.Fail(api.ReasonPublish, failure.Hint, err)
+	default:
+		return nil, api.Fail(api.ReasonPublish, tableHint, err)
+	}
+}
+
+func (t *Table) write(ctx context.Context, parts []PublishedPart, columns []api.Column) (map[int64]Gone, error) {
+	units := make([]database.Commit, len(parts))
+	for i, part := range parts {
+		unit, err := t.unit(part, columns)
+		if err != nil {
+			return nil, err
+		}
+		units[i] = unit
+	}
+	db, err := t.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	results, err := db.CommitAll(ctx, units)
+	if err != nil {
+		return nil, err
+	}
+	gone := map[int64]Gone{}
+	for i, result := range results {
+		if len(result.Gone) > 0 {
+			gone[parts[i].MiniBatch] = result.Gone
+		}
+	}
+	return gone, nil
+}
+
+// unit is a mini-batch as the database is told of it. The path of its part
+// names the run attempt and the fence that staged it.
+func (t *Table) unit(part PublishedPart, columns []api.Column) (database.Commit, error) {
+	attempt, attemptErr := strconv.ParseInt(filepath.Dir(part.Path), 10, 64)
+	_, text, _ := strings.Cut(filepath.Base(part.Path), ".")
+	fence, fenceErr := strconv.ParseInt(text, 10, 64)
+	if err := errors.Join(attemptErr, fenceErr); err != nil {
+		return database.Commit{}, fmt.Errorf("staged part %s has no place in a run: %w", part.Path, err)
+	}
+	table := t.table
+	table.Results = nil
+	for _, column := range columns[min(len(table.Key)+len(table.Keep), len(columns)):] {
+		table.Results = append(table.Results, column.Name)
+	}
+	return database.Commit{
+		Run: t.run, RunAttempt: attempt, Unit: fmt.Sprintf("mini_batch/%d", part.MiniBatch), Fence: fence, Hash: part.SHA256,
+		Table: table, At: t.at, Rows: t.rows(part, columns), Records: part.Records, Step: step,
+	}, nil
+}
+
+// step is where a crash is worth a test.
+func step(point string) {
+	switch point {
+	case database.StepMarker:
+		failpoint.Here("sql.marker")
+	case database.StepCommit:
+		failpoint.Here("sql.before_commit")
+	case database.StepCommitted:
+		failpoint.Here("sql.after_commit_before_row")
+	}
+}
+
+// rows reads a staged part, each time from its beginning. That it is what was
+// staged is known at its end, before anything is committed.
+func (t *Table) rows(part PublishedPart, columns []api.Column) iter.Seq2[[]format.Value, error] {
+	return func(yield func([]format.Value, error) bool) {
+		records, err := t.staging.OpenRecords(part, columns)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer records.Close() //nolint:errcheck // read only
+		for {
+			values, err := records.Values()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if !yield(values, err) || err != nil {
+				return
+			}
+		}
+	}
+}
