@@ -47,12 +47,19 @@ type Options struct {
 	Timeout time.Duration
 	// MaxAnswer is the cap of a 2xx answer in bytes; 0 is DefaultMaxAnswer.
 	MaxAnswer int64
+	// First carries the first try of a request instead of Transport, within
+	// timeout, where it can; nil, and a nil response without an error, leave it
+	// to Transport. It is for many small requests, of which nearly none fails: net/http and
+	// retryablehttp cost more than the requests themselves then. Body must be
+	// closed, and err have no response beside it.
+	First func(ctx context.Context, r *Request, timeout time.Duration) (*http.Response, error)
 }
 
 // Client sends requests. It may be used by any number of goroutines.
 type Client struct {
 	http      http.Client
 	maxAnswer int64
+	first     func(ctx context.Context, r *Request, timeout time.Duration) (*http.Response, error)
 }
 
 // New makes a Client. Redirects are not followed: they are answers.
@@ -67,6 +74,7 @@ func New(o Options) *Client {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		maxAnswer: o.MaxAnswer,
+		first:     o.First,
 	}
 }
 
@@ -122,6 +130,12 @@ type Result struct {
 // try. The error is the last verdict's, or ctx's cause where it ended first.
 func (c *Client) Do(ctx context.Context, r *Request) (Result, error) {
 	t := &tries{client: c, request: r, start: time.Now()}
+	if c.first != nil && t.first(ctx) && !t.verdict.Retry {
+		if ctx.Err() != nil && t.verdict.Err != nil {
+			return Result{Sends: t.sends}, context.Cause(ctx)
+		}
+		return Result{Sends: t.sends}, t.verdict.Err
+	}
 	req, err := t.newRequest(ctx)
 	if err != nil {
 		return Result{}, fmt.Errorf("%s %s: %w", r.Method, r.URL, err)
@@ -134,6 +148,15 @@ func (c *Client) Do(ctx context.Context, r *Request) (Result, error) {
 		ErrorHandler: func(_ *http.Response, err error, _ int) (*http.Response, error) { return nil, err },
 	}
 	// The body is read and closed by t.handle within each try.
+	if t.sends > 0 { // the first try is over, and wants another
+		retry.RetryMax--
+		if !t.again(ctx) || !pause(ctx, t.wait) {
+			if ctx.Err() != nil {
+				return Result{Sends: t.sends}, context.Cause(ctx)
+			}
+			return Result{Sends: t.sends}, t.verdict.Err
+		}
+	}
 	_, err = retry.Do(req)
 	result := Result{Sends: t.sends, BodyInUse: t.open.Load() > 0}
 	switch {
@@ -193,13 +216,47 @@ func (t *tries) checkRetry(ctx context.Context, resp *http.Response, err error) 
 		t.sends++
 		t.judge(&Answer{Err: err})
 	}
+	return t.again(ctx), nil
+}
+
+// again tells whether there is another try, after t.wait.
+func (t *tries) again(ctx context.Context) bool {
 	if ctx.Err() != nil || t.verdict.Err == nil || !t.verdict.Retry || t.sends >= MaxTries {
-		return false, nil
+		return false
 	}
 	if t.wait = t.verdict.After; t.wait <= 0 {
 		t.wait = jitter(t.sends)
 	}
-	return time.Since(t.start)+t.wait <= Budget, nil
+	return time.Since(t.start)+t.wait <= Budget
+}
+
+// first makes the first try past net/http; false where it can't.
+func (t *tries) first(ctx context.Context) bool {
+	t.began = t.start
+	resp, err := t.client.first(ctx, t.request, t.client.http.Timeout)
+	switch {
+	case err != nil:
+		t.sends++
+		t.judge(&Answer{Err: err})
+	case resp == nil:
+		return false
+	default:
+		_ = t.handle(resp) // t.verdict has it
+		t.read = false
+	}
+	return true
+}
+
+// pause waits; false means that ctx has ended.
+func pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // handle reads an answer and has it checked.

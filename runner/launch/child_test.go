@@ -60,6 +60,10 @@ func child(role string) int {
 		stay()
 	case "echo":
 		echo()
+	case "program":
+		return program()
+	case "quiet":
+		stay()
 	case "family":
 		// As a server with workers: one in its group, one in a session of its
 		// own, one that has left everything behind, its launch id too.

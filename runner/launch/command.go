@@ -31,26 +31,36 @@ func expandArgs(args []string, placeholders map[string]string) ([]string, error)
 	return expanded, nil
 }
 
-// environment is the whole environment of the server, sorted. A job may set
-// PATH and the like anew, but neither PORT nor the launch id.
-func environment(c Command, placeholders map[string]string) ([]string, error) {
+// Where a command stands in the job, for hints.
+const (
+	serverSpec  = "predict.server"
+	programSpec = "predict.program"
+)
+
+func expandEnv(env, placeholders map[string]string) (map[string]string, error) {
+	expanded := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		value, err := api.ExpandCommand(env[name], placeholders)
+		if err != nil {
+			return nil, fail("", fmt.Errorf("predict.server.env.%s: %w", name, err))
+		}
+		expanded[name] = value
+	}
+	return expanded, nil
+}
+
+// environment is the whole environment of a process, sorted. A job may set
+// PATH and the like anew, but not what is ours: PORT and the launch id.
+func environment(own, secrets, ours map[string]string) ([]string, error) {
 	values := map[string]string{}
 	for _, name := range inherited {
 		if value, found := os.LookupEnv(name); found {
 			values[name] = value
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-		value, err := api.ExpandCommand(c.Env[name], placeholders)
-		if err != nil {
-			return nil, fail("", fmt.Errorf("predict.server.env.%s: %w", name, err))
-		}
-		values[name] = value
+	for _, group := range []map[string]string{own, secrets, ours} {
+		maps.Copy(values, group)
 	}
-	maps.Copy(values, c.SecretEnv)
-	values["PORT"] = placeholders["port"]
-	values[IDVariable] = c.ID
-
 	env := make([]string, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if strings.ContainsRune(values[name], 0) {
@@ -61,7 +71,7 @@ func environment(c Command, placeholders map[string]string) ([]string, error) {
 	return env, nil
 }
 
-func checkDir(dir string) error {
+func checkDir(spec, dir string) error {
 	if dir == "" {
 		return nil
 	}
@@ -70,25 +80,27 @@ func checkDir(dir string) error {
 		err = fmt.Errorf("%s is not a folder", dir)
 	}
 	if err != nil {
-		return fail("predict.server.working_dir must be a folder on the runner's host", fmt.Errorf("open working directory: %w", err))
+		return fail(spec+".working_dir must be a folder on the runner's host", fmt.Errorf("open working directory: %w", err))
 	}
 	return nil
 }
 
 // Executable finds the program of a command: it looks a bare name up in the runner's own PATH, whatever PATH
 // the server is given, and takes a relative path from the working directory.
-func Executable(command, dir string) (string, error) {
+func Executable(command, dir string) (string, error) { return find(serverSpec, command, dir) }
+
+func find(spec, command, dir string) (string, error) {
 	if strings.Contains(command, "/") {
 		path := command
 		if !filepath.IsAbs(path) {
 			if dir == "" {
-				return "", fail("write an absolute path, or set predict.server.working_dir, from which a relative one is taken",
+				return "", fail("write an absolute path, or set "+spec+".working_dir, from which a relative one is taken",
 					fmt.Errorf("find command %q: it is relative and there is no working directory", command))
 			}
 			path = filepath.Join(dir, path)
 		}
 		if _, err := exec.LookPath(path); err != nil {
-			return "", fail("predict.server.command[0] must be an executable file on the runner's host",
+			return "", fail(spec+".command[0] must be an executable file on the runner's host",
 				fmt.Errorf("find command %q: looked at %s: %w", command, path, cause(err)))
 		}
 		return path, nil
@@ -99,7 +111,7 @@ func Executable(command, dir string) (string, error) {
 	if err == nil {
 		return path, nil
 	}
-	return "", fail("write the absolute path in predict.server.command[0], or add its folder to the PATH that the runner is started with",
+	return "", fail("write the absolute path in "+spec+".command[0], or add its folder to the PATH that the runner is started with",
 		fmt.Errorf("find command %q: looked in the runner's PATH %q: %w", command, os.Getenv("PATH"), cause(err)))
 }
 

@@ -2,6 +2,9 @@
 // launch, in a process group of its own, with a launch id in its environment by
 // which it is found again. It also keeps what a server writes (Log).
 //
+// A program that predicts from standard input to standard output is a Pool of
+// such processes under one launch id, asked as an HTTP server is.
+//
 // What lives elsewhere: whether a server is ready (predict), when to launch
 // again and what is recorded about a launch (engine), the values of secrets
 // (secret).
@@ -43,8 +46,11 @@ type Command struct {
 // by itself: what it left behind ends there.
 type Process struct {
 	id   string
+	what string // it is called in errors
 	cmd  *exec.Cmd
 	port int
+	// talk has the process's stdin and stdout, where it is asked by them.
+	talk *talk
 
 	output output
 	exited chan struct{} // closed once cmd.Wait returned and exitErr is set
@@ -89,18 +95,22 @@ func Prepare(c Command) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDir(c.Dir); err != nil {
+	if err := checkDir(serverSpec, c.Dir); err != nil {
 		return nil, err
 	}
-	executable, err := Executable(args[0], c.Dir)
+	executable, err := find(serverSpec, args[0], c.Dir)
 	if err != nil {
 		return nil, err
 	}
-	env, err := environment(c, placeholders)
+	own, err := expandEnv(c.Env, placeholders)
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{id: c.ID, port: port, exited: make(chan struct{})}
+	env, err := environment(own, c.SecretEnv, map[string]string{"PORT": placeholders["port"], IDVariable: c.ID})
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{id: c.ID, what: "prediction server", port: port, exited: make(chan struct{})}
 	p.cmd = &exec.Cmd{Path: executable, Args: args, Dir: c.Dir, Env: env, SysProcAttr: processAttributes()}
 	p.output.log = c.Log
 	return p, nil

@@ -44,20 +44,31 @@ func (p *Process) Stderr() string {
 }
 
 // open makes the pipes, begins to read them, and gives the ends for the server.
-func (o *output) open() (stdout, stderr *os.File, err error) {
-	outReader, stdout, err := os.Pipe()
-	if err != nil {
-		return nil, nil, err
-	}
+// A stdout that is given is somebody else's to read.
+func (o *output) open(given *os.File) (stdout, stderr *os.File, err error) {
 	errReader, stderr, err := os.Pipe()
 	if err != nil {
-		_, _ = outReader.Close(), stdout.Close()
 		return nil, nil, err
 	}
-	o.readers, o.done = []*os.File{outReader, errReader}, make(chan struct{})
+	o.readers, o.done = []*os.File{errReader}, make(chan struct{})
+	if stdout = given; stdout == nil {
+		var outReader *os.File
+		if outReader, stdout, err = os.Pipe(); err != nil {
+			_, _ = errReader.Close(), stderr.Close()
+			return nil, nil, err
+		}
+		o.readers = append(o.readers, outReader)
+	}
 	var copying sync.WaitGroup
-	copying.Go(func() { o.copy(outReader, nil) })
-	copying.Go(func() { o.copy(errReader, &o.tail) })
+	for i, reader := range o.readers {
+		copying.Go(func() {
+			if i == 0 {
+				o.copy(reader, &o.tail)
+			} else {
+				o.copy(reader, nil)
+			}
+		})
+	}
 	go func() {
 		copying.Wait()
 		close(o.done)

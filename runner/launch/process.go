@@ -24,8 +24,18 @@ func (p *Process) Start() error {
 		return fail("", fmt.Errorf("start %s: it was started or stopped before", p.cmd.Path))
 	}
 	p.state = closed
-	stdout, stderr, err := p.output.open()
+	var theirs *os.File
+	if p.talk != nil {
+		stdin, out, err := p.talk.open()
+		if err != nil {
+			return fail("", fmt.Errorf("start %s: %w", p.cmd.Path, err))
+		}
+		defer func() { _ = stdin.Close() }()
+		p.cmd.Stdin, theirs = stdin, out
+	}
+	stdout, stderr, err := p.output.open(theirs)
 	if err != nil {
+		p.talk.close()
 		return fail("", fmt.Errorf("start %s: %w", p.cmd.Path, err))
 	}
 	// The child has its own copies; ours would keep the pipes open forever.
@@ -36,6 +46,7 @@ func (p *Process) Start() error {
 	go p.run(forked)
 	if err := <-forked; err != nil {
 		p.output.close()
+		p.talk.close()
 		return fail(startHint(err), fmt.Errorf("start %s: %w", p.cmd.Path, err))
 	}
 	p.state = started
@@ -86,9 +97,9 @@ func (p *Process) describeExit(end *os.ProcessState) error {
 	}
 	tail := p.Stderr()
 	if tail == "" {
-		return fmt.Errorf("prediction server %s %s and wrote nothing to stderr", p.cmd.Path, how)
+		return fmt.Errorf("%s %s %s and wrote nothing to stderr", p.what, p.cmd.Path, how)
 	}
-	return fmt.Errorf("prediction server %s %s; its stderr ended with:\n%s", p.cmd.Path, how, tail)
+	return fmt.Errorf("%s %s %s; its stderr ended with:\n%s", p.what, p.cmd.Path, how, tail)
 }
 
 func startHint(err error) string {

@@ -91,8 +91,18 @@ func refused(method, address string, a *retryhttp.Answer) *Error {
 	return e
 }
 
+// programEnd is the error of a transport to a program that ended instead of
+// answering. The status is what a server would have answered.
+type programEnd interface {
+	error
+	HTTPStatus() int
+}
+
 // failed is the error of a try that brought no complete 2xx answer.
 func failed(method, address string, a *retryhttp.Answer, timeout time.Duration) *Error {
+	if end, ok := errors.AsType[programEnd](a.Err); ok {
+		return &Error{Class: classOf(end.HTTPStatus(), false), Status: end.HTTPStatus(), Err: end}
+	}
 	e := &Error{Class: api.ClassTransient, Status: a.Status, Body: head(a.Body), Timeout: retryhttp.IsTimeout(a.Err)}
 	reason := ""
 	switch {
@@ -118,6 +128,9 @@ func failed(method, address string, a *retryhttp.Answer, timeout time.Duration) 
 
 // malformed is the error of a 2xx answer that is not what was asked for.
 func malformed(class api.Class, method, address string, a *retryhttp.Answer, why error) *Error {
+	if strings.HasPrefix(address, programURL+"/") {
+		return &Error{Class: class, Body: head(a.Body), Err: fmt.Errorf("the program's answer %w", why)}
+	}
 	return &Error{
 		Class: class, Status: a.Status, Body: head(a.Body),
 		Err: fmt.Errorf("%s %s: %d %s, but the answer %w", method, pathOf(address), a.Status, http.StatusText(a.Status), why),

@@ -107,6 +107,10 @@ func (o *oip) add(r *Request, n int, values []value) (err error) {
 		if n > 0 || i > 0 {
 			to = append(to, ',')
 		}
+		if v.JSON && o.kinds[i] == kindNumber && startsNumber(v.Bytes) { // as nearly all are
+			to = append(to, v.Bytes...)
+			continue
+		}
 		if to, err = appendCell(to, columns[i], o.kinds[i], v); err != nil {
 			return err
 		}
@@ -136,3 +140,5 @@ func (o *oip) assemble(to []byte, r *Request, key string) []byte {
 	to = append(to, o.outputs...)
 	return append(to, '}')
 }
+
+func (*oip) wellFormed(body []byte) error { return wellFormed(body) }

@@ -12,6 +12,7 @@ import (
 // tensor is one output: its leaves, and how they are grouped.
 type tensor struct {
 	name        token
+	datatype    token
 	shape       [8]int
 	rank        int
 	first, last int // into Response.leaves
@@ -58,6 +59,8 @@ func (r *Response) parseTensor(s *scanner) error {
 		switch text := s.text(key); {
 		case isString(text, "name"):
 			t.name, err = s.value()
+		case isString(text, "datatype"):
+			t.datatype, err = s.value()
 		case isString(text, "shape") && s.peek() == '[':
 			err = t.parseShape(s)
 		case isString(text, "data") && s.peek() == '[':
@@ -174,23 +177,22 @@ func (r *Response) placeTensors(s *scanner) error {
 		if at < 0 {
 			return fmt.Errorf("holds no output %q, only %s", sel.name, r.outputNames(s))
 		}
-		width, err := r.tensors[at].width(r.n, sel.name)
+		t := &r.tensors[at]
+		width, err := t.width(r.n, sel.name)
 		if err != nil {
 			return err
 		}
-		if sel.index >= width {
-			return fmt.Errorf("holds output %q of %d values a record: there is no %s[%d]", sel.name, width, sel.name, sel.index)
+		first, last, list, err := sel.leaves(t.shape[1:t.rank], width)
+		if err != nil {
+			return err
 		}
-		leaves := r.leaves[r.tensors[at].first:r.tensors[at].last]
+		leaves := r.leaves[t.first:t.last]
 		for record := range r.n {
-			values := leaves[record*width : (record+1)*width]
-			switch {
-			case sel.index >= 0:
-				err = r.set(record, column, values[sel.index])
-			case width == 1:
-				err = r.set(record, column, values[0])
-			default:
+			values := leaves[record*width+first : record*width+last]
+			if list {
 				err = r.setList(record, column, values)
+			} else {
+				err = r.set(record, column, values[0])
 			}
 			if err != nil {
 				return err
@@ -235,7 +237,7 @@ func (r *Response) allOutputs(s *scanner) ([]string, []selector) {
 	columns = slices.Compact(columns)
 	selectors := make([]selector, 0, len(columns))
 	for _, name := range columns {
-		selectors = append(selectors, selector{name: name, index: -1})
+		selectors = append(selectors, selector{name: name})
 	}
 	return columns, selectors
 }

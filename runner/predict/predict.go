@@ -1,8 +1,9 @@
 // Package predict talks to a prediction server: is it ready, what does its
 // model take, and what does it predict for these records.
 //
-// Two protocols are spoken, the Open Inference Protocol (oip_v2) and that of
-// TensorFlow Serving (tf_v1). Records go in as raw cells and come out as raw
+// Three protocols are spoken: the Open Inference Protocol (oip_v2), that of
+// TensorFlow Serving (tf_v1), and JSON Lines to a program, whose processes are
+// behind the Transport. Records go in as raw cells and come out as raw
 // JSON tokens: numbers are never decoded. Every failure is an Error with its
 // class. Short retries happen here; attempts, halving of what is too large and
 // every wait beyond half a minute are the engine's. Which records are sent
@@ -15,28 +16,32 @@
 // a BYTES tensor any text, number or boolean, sent as a string. In tf_v1 a
 // matrix holds numbers only; columns send JSON cells as they are, text that is
 // a number as a number, and any other text (codes like 007 too) as a string.
-// A null is never sent: its record is bad.
+// A program gets the same as an object, whatever features.as says. A null goes
+// to a program only: with servers its record is bad.
 //
 // # Outputs
 //
 // Without configured outputs every output becomes a column of its own name.
 // In oip_v2 a record's share of a tensor is a single value, or a list of its
 // values in row-major order, however the server nests them; configured outputs
-// are asked for by name. In tf_v1 a prediction that is an object has its keys
-// as columns, the same in all records; any other prediction is one column
-// named prediction. A configured output picks "name" or "name[i]" of an
-// object, "[i]" of a list, and "value" is a prediction that is no object, as a
-// whole. Bare NaN and Infinity become null.
+// are asked for by name. In tf_v1 and of a program a prediction that is an
+// object has its keys as columns, the same in all records; any other prediction
+// is one column named prediction. A configured output picks "name" or "name[i]"
+// of an object, "[i]" of a list, and "value" is a prediction that is no object,
+// as a whole. A JSON pointer picks anything: "/scores/1" of a prediction, or of
+// the tensor scores, whose indexes go down its shape.
+//
+// What becomes of NaN and infinities, for which JSON has no number, Config.NaN
+// says.
 package predict
 
 import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
+	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,20 +55,28 @@ import (
 // once, and a hung probe must not hide the next.
 const probeTimeout = 5 * time.Second
 
+// programURL is where requests to a program go, as far as HTTP can tell.
+const programURL = "http://program"
+
 // Config says who predicts, and how to talk to it.
 type Config struct {
-	Protocol    string // api.ProtocolOIPv2 or api.ProtocolTFv1
-	BaseURL     string // http(s)://host[:port][/base]
+	Protocol    string // api.ProtocolOIPv2, api.ProtocolTFv1 or api.ProtocolProgram
+	BaseURL     string // http(s)://host[:port][/base]; none for a program
 	Model       api.Model
 	Features    api.Features
 	Outputs     map[string]string // result column → output; empty is all
+	NaN         string            // what becomes of NaN and infinities; empty is the default
 	Parallelism int               // requests in flight at most, and connections kept
 	Timeout     time.Duration     // of one try; 0 is the default
 	// PermanentStatuses refuse the records (class data), TransientStatuses pass
 	// (class transient), whatever the statuses mean elsewhere.
 	PermanentStatuses, TransientStatuses []int64
-	// Transport carries the requests instead of an own one.
+	// Transport carries the requests instead of an own one; a program has no
+	// other.
 	Transport http.RoundTripper
+	// Unbounded lets a request and its answer be as large as they get: they are
+	// a whole mini-batch.
+	Unbounded bool
 }
 
 // Client is a prediction server as a run sees it. It may be used by any number
@@ -84,15 +97,10 @@ type Client struct {
 	control *retryhttp.Client
 	timeout time.Duration
 	owned   []*http.Transport
+	direct  *wire // nil where there is none
 
 	requests  sync.Pool
 	responses sync.Pool
-}
-
-// selector is a configured output: a name, and one of its values or all (-1).
-type selector struct {
-	name  string
-	index int
 }
 
 // codec is what differs between the protocols when records are sent.
@@ -105,10 +113,15 @@ type codec interface {
 	assemble(to []byte, r *Request, key string) []byte
 	// parse cuts an answer for n records into r.
 	parse(r *Response, n int, key string) error
+	// wellFormed says why a body is not what the protocol is written in.
+	wellFormed(body []byte) error
 }
 
 // New makes a Client; nothing is sent yet.
 func New(config Config) (*Client, error) {
+	if config.Protocol == api.ProtocolProgram {
+		config.BaseURL = programURL
+	}
 	base, err := url.Parse(config.BaseURL)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, fmt.Errorf("%q is not the address of a prediction server; write it like http://127.0.0.1:8080", config.BaseURL)
@@ -116,6 +129,7 @@ func New(config Config) (*Client, error) {
 	if len(config.Features.Columns) == 0 {
 		return nil, fmt.Errorf("predict.features.columns is empty; name the columns to send")
 	}
+	config.NaN = cmp.Or(config.NaN, api.DefaultNaN)
 	c := &Client{
 		config:  config,
 		base:    strings.TrimSuffix(config.BaseURL, "/"),
@@ -137,10 +151,23 @@ func New(config Config) (*Client, error) {
 		c.model = "/v1/models/" + url.PathEscape(config.Model.Name) + version
 		c.inferURL = c.base + c.model + ":predict"
 		c.codec = newTF(c)
+	case api.ProtocolProgram:
+		c.inferURL = c.base + "/"
+		c.codec = newProgram(c)
 	default:
 		return nil, fmt.Errorf("%q is not a protocol; use %s or %s", config.Protocol, api.ProtocolOIPv2, api.ProtocolTFv1)
 	}
-	c.data = retryhttp.New(retryhttp.Options{Transport: c.transport(config.Parallelism), Timeout: c.timeout})
+	longest := int64(0)
+	if config.Unbounded {
+		longest = math.MaxInt32
+	}
+	options := retryhttp.Options{Transport: c.transport(config.Parallelism), Timeout: c.timeout, MaxAnswer: longest}
+	if config.Transport == nil {
+		if c.direct = newWire(c.base); c.direct != nil {
+			options.First = c.direct.send
+		}
+	}
+	c.data = retryhttp.New(options)
 	c.control = retryhttp.New(retryhttp.Options{Transport: c.transport(1), Timeout: min(c.timeout, probeTimeout)})
 	return c, nil
 }
@@ -159,26 +186,9 @@ func (c *Client) Close() {
 	for _, t := range c.owned {
 		t.CloseIdleConnections()
 	}
-}
-
-// selectOutputs reads the configured outputs.
-func (c *Client) selectOutputs() error {
-	c.columns = slices.Sorted(maps.Keys(c.config.Outputs))
-	for _, column := range c.columns {
-		s := selector{name: c.config.Outputs[column], index: -1}
-		if at := strings.IndexByte(s.name, '['); at >= 0 {
-			index, err := strconv.Atoi(strings.TrimSuffix(s.name[at+1:], "]"))
-			if err != nil || index < 0 {
-				return fmt.Errorf("predict.outputs[%q]: %q is not an output; write its name, with an index where one value of it is wanted: predict_proba[1]", column, s.name)
-			}
-			s = selector{name: s.name[:at], index: index}
-		}
-		if s.name == "" && c.config.Protocol == api.ProtocolOIPv2 {
-			return fmt.Errorf("predict.outputs[%q]: %q names no output; %s answers with named tensors", column, c.config.Outputs[column], api.ProtocolOIPv2)
-		}
-		c.outputs = append(c.outputs, s)
+	if c.direct != nil {
+		c.direct.close()
 	}
-	return nil
 }
 
 // quoted is a name as JSON.

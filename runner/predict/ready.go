@@ -18,6 +18,9 @@ import (
 // it is. answer is what came back, in a few words: while a server starts,
 // another answer than before is a sign of life.
 func (c *Client) Ready(ctx context.Context) (answer string, err error) {
+	if c.config.Protocol == api.ProtocolProgram {
+		return "", nil // the warm-up tells
+	}
 	address := c.base + c.model
 	if c.config.Protocol == api.ProtocolOIPv2 {
 		address += "/ready"
@@ -81,6 +84,9 @@ type tfVersion struct {
 // and datatypes of its inputs, where the protocol knows them and the server
 // tells. Call it once, after Ready and before the first NewRequest.
 func (c *Client) Describe(ctx context.Context) error {
+	if c.config.Protocol == api.ProtocolProgram {
+		return nil
+	}
 	address := c.base + c.model
 	var model description
 	err := c.get(ctx, address, true, func(a *retryhttp.Answer) *Error {

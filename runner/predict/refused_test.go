@@ -23,6 +23,8 @@ func (byRecord) add(r *Request, _ int, values []value) error {
 
 func (byRecord) assemble(to []byte, r *Request, _ string) []byte { return append(to, r.parts[0]...) }
 
+func (byRecord) wellFormed([]byte) error { return nil }
+
 func (byRecord) parse(r *Response, n int, _ string) error {
 	r.columns = []string{"label"}
 	r.shape()

@@ -79,7 +79,7 @@ func (r *Request) Add(values []format.Value) error {
 		r.marks[i] = len(r.parts[i])
 	}
 	err := r.client.codec.add(r, r.n, values)
-	if err == nil && r.n > 0 && r.size() > maxBody {
+	if err == nil && r.n > 0 && !r.client.config.Unbounded && r.size() > maxBody {
 		err = ErrFull
 	}
 	if err != nil {
@@ -142,7 +142,8 @@ const (
 	kindNumber kind = iota
 	kindBool
 	kindString
-	kindAny // whatever the cell holds
+	kindAny      // whatever the cell holds
+	kindNullable // that, or nothing
 )
 
 // kindOf tells the kind of an Open Inference Protocol datatype.
@@ -158,7 +159,7 @@ func kindOf(datatype string) kind {
 
 // appendCell appends one cell as a JSON token of the kind wanted.
 func appendCell(to []byte, column string, k kind, v value) ([]byte, error) {
-	if v.JSON && string(v.Bytes) == "null" {
+	if v.JSON && k != kindNullable && string(v.Bytes) == "null" {
 		return to, fmt.Errorf("column %q is null", column)
 	}
 	switch k {
@@ -180,10 +181,15 @@ func appendCell(to []byte, column string, k kind, v value) ([]byte, error) {
 	return appendString(to, v.Bytes), nil
 }
 
+// startsNumber tells a JSON token that is a number.
+func startsNumber(token []byte) bool {
+	return len(token) > 0 && (token[0] == '-' || isDigit(token[0]))
+}
+
 func appendNumberCell(to []byte, column string, v value) ([]byte, error) {
 	text := v.Bytes
-	if v.JSON && len(text) > 0 {
-		if text[0] == '-' || isDigit(text[0]) {
+	if v.JSON {
+		if startsNumber(text) {
 			return append(to, text...), nil
 		}
 		text = plain(v)

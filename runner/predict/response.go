@@ -3,7 +3,9 @@ package predict
 import (
 	"fmt"
 	"math"
+	"strings"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
@@ -17,7 +19,8 @@ type Response struct {
 	extra   []byte // tokens that do not stand in the answer as they are passed on
 	cells   []cell // record by record
 
-	refused []error // of records that the server refused one by one; none where it refused none
+	refused []error  // of records that the server refused one by one; none where it refused none
+	nans    []string // of records, the column that holds a NaN or an infinity; none where they are let through
 
 	leaves  []token  // oip_v2: the values of all tensors
 	tensors []tensor // oip_v2
@@ -51,6 +54,15 @@ func (r *Response) refuse(record int, why error) {
 		r.refused = make([]error, r.n)
 	}
 	r.refused[record] = why
+}
+
+// NaN names the column in which a record's prediction holds NaN or an infinity,
+// where these are errors; empty where there is none.
+func (r *Response) NaN(record int) string {
+	if r.nans == nil {
+		return ""
+	}
+	return r.nans[record]
 }
 
 // Values appends a record's values, one per column, as JSON tokens. They are
@@ -89,7 +101,7 @@ func (c *Client) newResponse() *Response {
 // begin prepares for the cells of n records.
 func (r *Response) begin(body []byte, n int) {
 	r.body, r.n, r.columns = body, n, r.client.columns
-	r.refused = nil
+	r.refused, r.nans = nil, nil
 	r.extra, r.cells, r.leaves, r.tensors = r.extra[:0], r.cells[:0], r.leaves[:0], r.tensors[:0]
 }
 
@@ -109,8 +121,20 @@ func (r *Response) set(record, column int, t token) error {
 		return at.place(t.start, t.end, false)
 	}
 	start := len(r.extra)
-	r.extra = appendClean(r.extra, r.body[t.start:t.end])
+	r.clean(record, column, t)
 	return at.place(start, len(r.extra), true)
+}
+
+// clean appends a dirty token to extra.
+func (r *Response) clean(record, column int, t token) {
+	var nan bool
+	r.extra, nan = appendClean(r.extra, r.body[t.start:t.end], r.client.config.NaN == api.NaNString)
+	if nan && r.client.config.NaN == api.NaNError {
+		if r.nans == nil {
+			r.nans = make([]string, r.n)
+		}
+		r.nans[record] = r.columns[column]
+	}
 }
 
 // setList places several tokens as a list.
@@ -122,7 +146,7 @@ func (r *Response) setList(record, column int, tokens []token) error {
 			r.extra = append(r.extra, ',')
 		}
 		if t.dirty {
-			r.extra = appendClean(r.extra, r.body[t.start:t.end])
+			r.clean(record, column, t)
 		} else {
 			r.extra = append(r.extra, r.body[t.start:t.end]...)
 		}
@@ -137,4 +161,41 @@ func (c *cell) place(start, end int, extra bool) error {
 	}
 	*c = cell{start: int32(start), end: int32(end), extra: extra}
 	return nil
+}
+
+// Type is the type of a column, one of api's words, where the answer tells it;
+// else empty.
+func (r *Response) Type(column int) string {
+	s := scanner{buf: r.body}
+	for i := range r.tensors {
+		t := &r.tensors[i]
+		output := r.output(column)
+		if !isString(s.text(t.name), output.name) || t.datatype.end == 0 || s.buf[t.datatype.start] != '"' {
+			continue
+		}
+		width, err := t.width(r.n, output.name)
+		if err != nil {
+			return ""
+		}
+		if _, _, list, err := output.leaves(t.shape[1:t.rank], width); err != nil || list {
+			return api.TypeJSON
+		}
+		return typeOf(unquote(s.text(t.datatype)))
+	}
+	return ""
+}
+
+// typeOf is the column type of an Open Inference Protocol datatype.
+func typeOf(datatype string) string {
+	switch {
+	case strings.HasPrefix(datatype, "FP"), datatype == "BF16":
+		return api.TypeDouble
+	case strings.HasPrefix(datatype, "INT"), strings.HasPrefix(datatype, "UINT"):
+		return api.TypeInt64
+	case datatype == "BOOL":
+		return api.TypeBoolean
+	case datatype == "BYTES":
+		return api.TypeString
+	}
+	return ""
 }

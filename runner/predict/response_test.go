@@ -71,6 +71,31 @@ func TestPredictionsAreCutAsTheyStand(t *testing.T) {
 		"a list by index": {
 			"tf_v1", map[string]string{"p": "[1]", "v": "value"}, `{"predictions":[[1,2],[3,4]]}`, `p v | 2 [1,2] | 4 [3,4]`,
 		},
+		"pointers into objects": {
+			"tf_v1", map[string]string{"l": "/label", "s": "/scores/1", "k": "/a~1b/~0c", "all": "/scores"},
+			`{"predictions":[{"label":"x","scores":[1, 2],"a/b":{"~c":true}},{"scores":[3,4],"label":"y","a/b":{"~c":[NaN]}}]}`,
+			`all k l s | [1,2] true "x" 2 | [3,4] [null] "y" 4`,
+		},
+		"pointers into lists": {
+			"tf_v1", map[string]string{"p": "/1/0"}, `{"predictions":[[1,[2]],[3,[4]]]}`, `p | 2 | 4`,
+		},
+		"pointers into a nested shape": {
+			"oip_v2", map[string]string{"one": "/p/1/0", "row": "/p/1", "all": "/p", "s": "/s"},
+			`{"outputs":[{"name":"s","shape":[2],"data":[7,8]},{"name":"p","shape":[2,2,2],"data":[[[1,2],[3,4]],[[5,6],[7,8]]]}]}`,
+			`all one row s | [1,2,3,4] 3 [3,4] 7 | [5,6,7,8] 7 [7,8] 8`,
+		},
+		"a program's objects": {
+			"program", nil, "{\"b\":1,\"a\":\"x\"}\r\n {\"a\": [1, 2], \"b\": null }\n", `a b | "x" 1 | [1,2] null`,
+		},
+		"a program's other values, the last line without an end": {
+			"program", nil, "0.5\nNaN", `prediction | 0.5 | null`,
+		},
+		"a program's values by pointer": {
+			"program", map[string]string{"p": "/proba/0"}, "{\"proba\":[1.0]}\n{\"proba\":[2.0,3]}\n", `p | 1.0 | 2.0`,
+		},
+		"integers beyond 2^53 and long decimals": {
+			"program", nil, "9223372036854775807\n-0.1000000000000000055511151231257827", `prediction | 9223372036854775807 | -0.1000000000000000055511151231257827`,
+		},
 		"a scalar by value": {
 			"tf_v1", map[string]string{"p": "value"}, `{"predictions":[1e-3,{"value":2}]}`, `p | 1e-3 | 2`,
 		},
@@ -129,8 +154,10 @@ func TestWrongAnswersAreOfClassData(t *testing.T) {
 		"a missing key":              {"tf_v1", nil, `{"predictions":[{"a":1,"b":1},{"a":1}]}`, `holds no "b" in the prediction of record 2`},
 		"different forms":            {"tf_v1", nil, `{"predictions":[{"a":1},1]}`, `different forms`},
 		"a key of no object":         {"tf_v1", map[string]string{"p": "proba"}, `{"predictions":[1,2]}`, `call it "value"`},
-		"an index of no list":        {"tf_v1", map[string]string{"p": "[0]"}, `{"predictions":[1,2]}`, `that is no list`},
-		"an index beyond the list":   {"tf_v1", map[string]string{"p": "[2]"}, `{"predictions":[[1,2],[3,4]]}`, `holds [1,2] where [2] was asked for`},
+		"an index of no list":        {"tf_v1", map[string]string{"p": "[0]"}, `{"predictions":[1,2]}`, `holds 1 in the prediction of record 1, where [0] was asked for`},
+		"an index beyond the list":   {"tf_v1", map[string]string{"p": "[2]"}, `{"predictions":[[1,2],[3,4]]}`, `holds [1,2] in the prediction of record 1, where [2] was asked for`},
+		"a pointer to nothing":       {"tf_v1", map[string]string{"p": "/a/1"}, `{"predictions":[{"a":[1]},{"a":[1]}]}`, `holds [1] in the prediction of record 1, where /a/1 was asked for`},
+		"a pointer beyond the shape": {"oip_v2", map[string]string{"p": "/s/0/0"}, `{"outputs":[{"name":"s","shape":[2,1],"data":[1,2]}]}`, `there is no /s/0/0`},
 		"wrong, and not JSON either": {"tf_v1", map[string]string{"p": "x"}, `{"predictions":[1,2}`, `is not JSON: unexpected '}'`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -315,8 +315,9 @@ func unquote(tok []byte) string {
 }
 
 // appendClean appends a dirty token as plain JSON on one line: NaN and the
-// infinities become null, white space between tokens goes.
-func appendClean(to, tok []byte) []byte {
+// infinities become null, or their names as strings; white space between tokens
+// goes. It tells whether there was one of them.
+func appendClean(to, tok []byte, named bool) (cleaned []byte, nan bool) {
 	for i := 0; i < len(tok); {
 		switch c := tok[i]; c {
 		case ' ', '\t', '\n', '\r':
@@ -326,20 +327,33 @@ func appendClean(to, tok []byte) []byte {
 			_ = s.skipString()
 			to = append(to, tok[i:s.pos]...)
 			i = s.pos
-		case 'N':
-			to = append(to, "null"...)
-			i += len("NaN")
-		case 'I':
-			to = append(to, "null"...)
-			i += len("Infinity")
-		case '-':
-			if i++; i >= len(tok) || tok[i] != 'I' {
-				to = append(to, '-')
+		case 'N', 'I', '-':
+			word := notNumber(tok[i:])
+			switch {
+			case word == "":
+				to = append(to, c)
+				i++
+				continue
+			case named:
+				to = append(append(append(to, '"'), word...), '"')
+			default:
+				to = append(to, "null"...)
 			}
+			i, nan = i+len(word), true
 		default:
 			to = append(to, c)
 			i++
 		}
 	}
-	return to
+	return to, nan
+}
+
+// notNumber is NaN or the infinity that text begins with, if it does.
+func notNumber(text []byte) string {
+	for _, word := range [...]string{"NaN", "Infinity", "-Infinity"} {
+		if bytes.HasPrefix(text, []byte(word)) {
+			return word
+		}
+	}
+	return ""
 }

@@ -38,18 +38,18 @@ type Try struct {
 }
 
 func (s Send) header() http.Header {
-	h := http.Header{
-		"Accept":       {"application/json"},
-		"Content-Type": {"application/json"},
-		"User-Agent":   {"batch-runner"},
-	}
-	for name, value := range map[string]string{"Idempotency-Key": s.Key, "Batch-Attempt": s.Attempt, "Batch-Purpose": s.Purpose} {
-		if value != "" {
-			h[name] = []string{value}
+	h := make(http.Header, 6)
+	h["Accept"], h["Content-Type"], h["User-Agent"] = typeJSON, typeJSON, agent
+	for _, field := range [...]struct{ name, value string }{{"Idempotency-Key", s.Key}, {"Batch-Attempt", s.Attempt}, {"Batch-Purpose", s.Purpose}} {
+		if field.value != "" {
+			h[field.name] = []string{field.value}
 		}
 	}
 	return h
 }
+
+// The values of headers that every request has.
+var typeJSON, agent = []string{"application/json"}, []string{"batch-runner"}
 
 // Predict sends a request's records and cuts the answer. It re-sends what
 // failed for a moment, within retryhttp's tries and budget. The error is an
@@ -66,7 +66,7 @@ func (c *Client) Predict(ctx context.Context, r *Request, s Send) (*Response, er
 		Check: func(a *retryhttp.Answer) retryhttp.Verdict {
 			e := c.check(a, response, r.n, s.Key)
 			tries++
-			if e != nil && e.Class == api.ClassTransient && a.Status == http.StatusInternalServerError && a.Err == nil &&
+			if e != nil && e.Class == api.ClassTransient && e.Status == http.StatusInternalServerError && complete(a) &&
 				!slices.Contains(c.config.TransientStatuses, http.StatusInternalServerError) {
 				failures++
 			}
@@ -85,6 +85,12 @@ func (c *Client) Predict(ctx context.Context, r *Request, s Send) (*Response, er
 		return nil, sent(ctx, err, result.Sends, tries > 1 && failures == tries)
 	}
 	return response, nil
+}
+
+// complete tells an answer that says all it has to say.
+func complete(a *retryhttp.Answer) bool {
+	_, ended := errors.AsType[programEnd](a.Err)
+	return a.Err == nil || ended
 }
 
 // check judges an answer to records.
@@ -111,7 +117,7 @@ func (c *Client) check(a *retryhttp.Answer, response *Response, n int, key strin
 func parse(codec codec, response *Response, n int, key string) error {
 	err := codec.parse(response, n, key)
 	if err != nil {
-		if bad := wellFormed(response.body); bad != nil {
+		if bad := codec.wellFormed(response.body); bad != nil {
 			return bad
 		}
 		return err
