@@ -2,8 +2,6 @@ package runner
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -53,8 +51,11 @@ func (r *Runner) prune(ctx context.Context, from string) (next string, err error
 	if r.trigger.Trouble() != "" { // by a clock that is wrong, everything may look old
 		return "", nil
 	}
-	return r.store.Prune(ctx, store.Pruning{
-		KeepHistory: r.options.KeepHistory, KeepBuried: keepBuried, Limit: pruneRuns, From: from,
-		RemoveFiles: func(run string) error { return os.RemoveAll(filepath.Join(r.options.DataDir, "runs", run)) },
+	next, err = r.store.Prune(ctx, store.Pruning{
+		KeepHistory: r.options.KeepHistory, KeepBuried: keepBuried, Limit: pruneRuns, From: from, RemoveFiles: r.engine.RemoveFiles,
 	})
+	if err == nil && next == "" {
+		err = r.engine.SweepSpools()
+	}
+	return next, err
 }

@@ -13,8 +13,10 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
 	"github.com/batchpattern/terraform-provider-batch/runner/engine"
+	"github.com/batchpattern/terraform-provider-batch/runner/object"
 	"github.com/batchpattern/terraform-provider-batch/runner/secret"
 	"github.com/batchpattern/terraform-provider-batch/runner/server"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 	"github.com/batchpattern/terraform-provider-batch/runner/trigger"
 )
@@ -64,9 +66,10 @@ func New(ctx context.Context, o Options) (_ *Runner, err error) {
 	r.cleanup(func(context.Context) error { return r.store.Close() })
 
 	secrets := secret.New(o.SecretsDir, o.EnvironmentFile)
+	inputs := source.Options{Objects: object.NewStores(environment(secrets))}
 	r.engine = engine.New(engine.Options{
 		Store: r.store, FS: o.FS, Secrets: secrets, Log: o.Log, Now: o.Now,
-		MaxConcurrentRuns: o.MaxConcurrentRuns, Version: o.Version, Transport: o.Transport,
+		MaxConcurrentRuns: o.MaxConcurrentRuns, Version: o.Version, Transport: o.Transport, Inputs: inputs,
 		Ended: func(tx *store.Tx, run store.Run) error { return r.trigger.Ended(tx, run) },
 	})
 	c := &canceller{store: r.store, engine: r.engine}
@@ -83,7 +86,7 @@ func New(ctx context.Context, o Options) (_ *Runner, err error) {
 	}
 	r.server, err = server.New(server.Options{
 		Listen: o.Listen, Token: token, Store: r.store, Engine: r.engine, Trigger: r.trigger, Secrets: secrets,
-		Info: r.info(), SecretsDir: o.SecretsDir, EnvironmentFile: o.EnvironmentFile, Log: o.Log, Now: o.Now,
+		Info: r.info(), SecretsDir: o.SecretsDir, EnvironmentFile: o.EnvironmentFile, Inputs: inputs, Log: o.Log, Now: o.Now,
 	})
 	if err != nil {
 		return nil, err

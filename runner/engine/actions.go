@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
@@ -34,11 +35,35 @@ func (e *Engine) CancelIn(tx *store.Tx, run store.Run, reason api.Reason, actor 
 	if !CanMove(run.State, api.RunCancelled) {
 		return api.Errorf(api.CodeConflict, "wait for it to end", "run %s is %s and can't be cancelled", run.ID, run.State)
 	}
-	if err := tx.CancelMiniBatches(run.ID); err != nil {
+	change := store.RunChange{To: api.RunCancelled, Reason: reason, Actor: actor}
+	var err error
+	if change.KeepStaging, err = cancelMiniBatches(tx, run); err != nil {
 		return err
 	}
-	_, err := e.move(tx, run, store.RunChange{To: api.RunCancelled, Reason: reason, Actor: actor})
+	_, err = e.move(tx, run, change)
 	return err
+}
+
+// cancelMiniBatches ends what is not committed, and tells until when what is
+// staged is kept. A mini-batch that is being committed to a table may be there
+// before its row says so: a retry commits the same part again, and the marker
+// tells what became of it. Predicted anew, its rows would be written twice.
+func cancelMiniBatches(tx *store.Tx, run store.Run) (keep time.Time, err error) {
+	plan, err := tx.Plan(run.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return keep, err
+	}
+	if err != nil || !additive(plan.Spec) || plan.Spec.Output.Publish != api.PublishProgressive {
+		return keep, tx.CancelMiniBatches(run.ID)
+	}
+	if err := tx.CancelUnstaged(run.ID); err != nil {
+		return keep, err
+	}
+	counted, err := tx.Count(run)
+	if counted.Counts.Staged > 0 {
+		keep = tx.Now.Add(plan.Spec.KeepWithheld.Value())
+	}
+	return keep, err
 }
 
 // Interrupt stops the work of a run that was cancelled.
@@ -72,15 +97,20 @@ func (e *Engine) Retry(ctx context.Context, id string, how api.RetryRun, actor s
 		if job, err := tx.JobByUID(run.JobUID); err != nil || !job.BuriedAt.IsZero() {
 			return errors.Join(err, api.Errorf(api.CodeConflict, "declare the job again first", "job %s of run %s is deleted", run.Job, id))
 		}
-		if newer, err := tx.NewerRevision(run); err == nil {
-			return api.Errorf(api.CodeConflict, "retry that one", "run %s has replaced the output of run %s", newer.ID, id)
-		} else if !errors.Is(err, store.ErrNotFound) {
+		if newer, err := replacedBy(tx, run); err != nil {
 			return err
+		} else if newer != "" {
+			return api.Errorf(api.CodeConflict, "retry that one", "run %s has replaced the output of run %s", newer, id)
 		}
 		if gone, err := tx.OutputGone(run); err != nil {
 			return err
 		} else if gone {
 			return api.Errorf(api.CodeConflict, "run the occurrence again", "the output of run %s was removed, as output.keep_runs or output.keep_for say", id)
+		}
+		if swept, err := partsSwept(tx, run); err != nil {
+			return err
+		} else if swept {
+			return api.Errorf(api.CodeConflict, "run the occurrence again", "the parts that the output of run %s was made of are not kept any longer, as keep_withheld says", id)
 		}
 		if err := resume(tx, run, how.DeadLetters); err != nil {
 			return err
@@ -95,6 +125,19 @@ func (e *Engine) Retry(ctx context.Context, id string, how api.RetryRun, actor s
 	})
 	e.Wake()
 	return run, err
+}
+
+// partsSwept tells whether a published run can have no other revision, because
+// its parts can't be read out of its folder and are not staged any more.
+func partsSwept(tx *store.Tx, run store.Run) (bool, error) {
+	if run.Revision == 0 || !run.StagingUntil.IsZero() {
+		return false, nil
+	}
+	plan, err := tx.Plan(run.ID)
+	if err != nil || plan.Spec.Output.Files == nil {
+		return false, err
+	}
+	return sink.KeepsParts(*plan.Spec.Output.Files, run.Counts), nil
 }
 
 // resume gives back to a run what it left unfinished, unless another run has
@@ -130,7 +173,7 @@ func (e *Engine) Accept(ctx context.Context, id, reason, actor string) (api.Run,
 	if reason == "" {
 		return api.Run{}, &api.Error{Code: api.CodeInvalid, Pointer: "/reason", Message: "is required: say why incomplete predictions may be published"}
 	}
-	ahead, aheadErr := e.beforeAccept(id)
+	ahead, aheadErr := e.beforeAccept(ctx, id)
 	run, err := e.act(ctx, id, func(tx *store.Tx, run store.Run) error {
 		if !run.Withheld && run.State != api.RunStopped {
 			return api.Errorf(api.CodeConflict, "", "run %s is %s and not withheld: there is nothing to accept", id, run.State)
@@ -141,10 +184,10 @@ func (e *Engine) Accept(ctx context.Context, id, reason, actor string) (api.Run,
 		if run.Counts.Staged == 0 && (run.Counts.Committed == 0 || run.Revision > 0) {
 			return api.Errorf(api.CodeConflict, "retry it instead", "run %s has no staged prediction to publish", id)
 		}
-		if newer, err := tx.NewerRevision(run); err == nil {
-			return api.Errorf(api.CodeConflict, "keep that one, or run the occurrence again", "run %s has published the same occurrence since", newer.ID)
-		} else if !errors.Is(err, store.ErrNotFound) {
+		if newer, err := replacedBy(tx, run); err != nil {
 			return err
+		} else if newer != "" {
+			return api.Errorf(api.CodeConflict, "keep that one, or run the occurrence again", "run %s has published the same occurrence since", newer)
 		}
 		if other, err := tx.RunInTheWay(run); err == nil {
 			return api.Errorf(api.CodeConflict, "wait for it to end", "run %s of the job is under way", other.ID)
@@ -176,7 +219,7 @@ type acceptance struct {
 	ahead prospect
 }
 
-func (e *Engine) beforeAccept(id string) (acceptance, error) {
+func (e *Engine) beforeAccept(ctx context.Context, id string) (acceptance, error) {
 	run, err := e.Store.Run(id)
 	if err != nil {
 		return acceptance{}, err
@@ -188,7 +231,7 @@ func (e *Engine) beforeAccept(id string) (acceptance, error) {
 	if a.plan.Run == "" {
 		return a, api.Errorf(api.CodeConflict, "retry it instead", "run %s has no plan", run.ID)
 	}
-	a.ahead, err = a.prospect()
+	a.ahead, err = a.prospect(ctx)
 	if failure, ok := errors.AsType[*api.Failure](err); ok {
 		err = api.Errorf(api.CodeConflict, failure.Hint, "%v", failure.Err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/durable"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
@@ -62,7 +63,7 @@ func classify(ctx context.Context, err error) classified {
 		}
 		return c
 	}
-	if durable.IsStorage(err) || store.IsStorage(err) {
+	if durable.IsStorage(err) || store.IsStorage(err) || errors.Is(err, source.ErrAway) {
 		c.Class = api.ClassStorage
 		return c
 	}

@@ -32,16 +32,16 @@ type prospect struct {
 	parts    string // hash of the list of parts
 }
 
-func (x *execution) prospect() (prospect, error) {
+func (x *execution) prospect(ctx context.Context) (prospect, error) {
 	if x.run.Revision == 0 {
-		if err := x.stillThere(); err != nil {
+		if err := x.stillThere(ctx); err != nil {
 			return prospect{}, err
 		}
 	}
-	if err := x.replaceable(); err != nil {
+	if err := x.replaceable(ctx); err != nil {
 		return prospect{}, err
 	}
-	revision, err := x.nextRevision()
+	revision, err := x.nextRevision(ctx)
 	if err != nil {
 		return prospect{}, err
 	}
@@ -51,8 +51,8 @@ func (x *execution) prospect() (prospect, error) {
 
 // nextRevision is the revision that a publish would have now. The store
 // remembers those whose folders are gone.
-func (x *execution) nextRevision() (int64, error) {
-	revision, err := x.out.NextRevision()
+func (x *execution) nextRevision(ctx context.Context) (int64, error) {
+	revision, err := x.out.NextRevision(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -64,7 +64,7 @@ func (x *execution) nextRevision() (int64, error) {
 // run and stores what publishing will do. After it nothing can stop the run
 // but publishing itself.
 func (x *execution) commit(ctx context.Context) error {
-	ahead, err := x.prospect()
+	ahead, err := x.prospect(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,8 @@ func (x *execution) intent(tx *store.Tx, counted store.Run, end verdict, ahead p
 		intent.Reason, intent.Message = api.ReasonInputEmpty, "the input holds no record"
 		intent.NoOutput = x.job.Input.OnEmpty == api.OnEmptySkip
 	case counted.MiniBatches.Staged == 0 && carry.CarriedOut == 0:
-		intent.NoOutput = counted.Revision > 0
+		before := counted.Intent.Counts // of the revision before; a table may have got more since, one by one
+		intent.NoOutput = counted.Revision > 0 && c.Committed+c.Gone == before.Committed+before.Gone
 	}
 	if carry.Carried > 0 {
 		intent.Message += fmt.Sprintf("; %s are carried to the next run", api.Counted(carry.Carried, "record"))
@@ -141,9 +142,10 @@ func (x *execution) intent(tx *store.Tx, counted store.Run, end verdict, ahead p
 func (x *execution) publish(ctx context.Context) error {
 	intent := x.run.Intent
 	pause, since := publishPause, x.e.Now()
+	var gone map[int64]sink.Gone
 	for !intent.NoOutput {
-		err := x.publishOnce()
-		if err == nil {
+		var err error
+		if gone, err = x.publishOnce(ctx); err == nil {
 			break
 		}
 		failure, final := errors.AsType[*api.Failure](err)
@@ -158,12 +160,15 @@ func (x *execution) publish(ctx context.Context) error {
 		pause = min(2*pause, publishPauseMax)
 	}
 	err := x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		if err := errors.Join(tx.CommitStaged(x.run.ID), tx.Published(x.run.ID)); err != nil {
+		if err := errors.Join(tx.CommitStaged(x.run.ID, perMiniBatch(gone)), tx.Published(x.run.ID)); err != nil {
 			return err
 		}
 		change := store.RunChange{To: intent.State, Actor: "runner", Reason: intent.Reason, Message: intent.Message}
 		if !intent.NoOutput {
 			change.Output, change.Revision = intent.Folder, intent.Revision
+		}
+		if err := x.tellGone(tx, &change); err != nil {
+			return err
 		}
 		return x.move(tx, change)
 	})
@@ -172,25 +177,35 @@ func (x *execution) publish(ctx context.Context) error {
 	}
 	failpoint.Here("publish.row")
 	x.e.retainSoon(x.job)
-	x.sweep()
+	x.sweep(ctx)
 	return nil
 }
 
-func (x *execution) publishOnce() error {
+func (x *execution) publishOnce(ctx context.Context) (map[int64]sink.Gone, error) {
 	intent := x.run.Intent
 	if err := x.buryCarried(); err != nil {
-		return err
+		return nil, err
 	}
 	parts, list, err := x.parts()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if intent.Parts != "" && intent.Parts != list {
-		return api.Fail(api.ReasonPublish, "retry the run", errors.New("the staged parts are not those that were decided on"))
+		return nil, api.Fail(api.ReasonPublish, "retry the run", errors.New("the staged parts are not those that were decided on"))
 	}
 	manifest := x.manifest(intent.State, intent.Reason, intent.Revision, intent.Counts)
 	manifest.Times.PublishedAt = intent.At
-	return x.out.Publish(sink.Publication{Manifest: manifest, Parts: parts, DeadLetters: x.deadLetters, MovePointer: true})
+	return x.out.Publish(ctx, sink.Publication{Manifest: manifest, Parts: parts, Columns: x.planColumns(), Inputs: x.inputNames(),
+		DeadLetters: x.deadLetters, MovePointer: true})
+}
+
+// inputNames are the plan's files as people know them.
+func (x *execution) inputNames() []string {
+	names := make([]string, len(x.files))
+	for i, file := range x.files {
+		names[i] = file.Path
+	}
+	return names
 }
 
 // manifest is what a published folder says of the run.
@@ -237,8 +252,11 @@ func note(digest hash.Hash, m store.MiniBatch) {
 
 // part is a mini-batch's staged part.
 func (x *execution) part(m store.MiniBatch) sink.PublishedPart {
-	part := sink.PublishedPart{MiniBatch: m.Number, DeadLettered: m.DeadLettered,
+	part := sink.PublishedPart{MiniBatch: m.Number, Input: int(m.File), DeadLettered: m.DeadLettered,
 		Staged: sink.Staged{Path: m.StagedPath, Records: m.StagedRecords, Bytes: m.Bytes, SHA256: m.SHA256}}
+	if additive(x.job) && m.Redrive { // what was committed before is not in the part
+		part.Records -= m.Kept + m.Gone.Total()
+	}
 	if x.job.Predict.OnModelChange == api.ModelChangeContinue {
 		part.Fingerprint = m.Fingerprint
 	}

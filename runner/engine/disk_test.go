@@ -25,7 +25,7 @@ import (
 // newMemoryBench is a small bench for a bubble: its server is reached without
 // a network. 6 records, one of them bad, in mini-batches of 3.
 func newMemoryBench(t *testing.T, dir string, disk durable.FS) *bench {
-	b := &bench{t: t, dir: dir, held: true, server: predicttest.New(predicttest.Options{}), fs: disk, log: slog.New(slog.DiscardHandler), slots: 1}
+	b := &bench{t: t, dir: dir, server: predicttest.New(predicttest.Options{}), fs: disk, log: slog.New(slog.DiscardHandler), slots: 1}
 	b.input, b.output = filepath.Join(dir, "in", "iris.csv"), filepath.Join(dir, "out")
 	b.url, b.reach = predicttest.MemoryURL, b.server.RoundTripper(t, 4)
 	lines := records(6)
@@ -33,10 +33,6 @@ func newMemoryBench(t *testing.T, dir string, disk durable.FS) *bench {
 	b.writeInput(lines)
 	b.job = b.baseJob()
 	b.job.MaxFailed, b.job.Parallelism, b.job.MiniBatch.Rows = "50%", new(int64(1)), new(int64(3))
-	fresh, err := freshStore()
-	must(t, err)
-	must(t, os.MkdirAll(filepath.Join(dir, "data"), 0o700))
-	must(t, os.WriteFile(filepath.Join(dir, "data", store.File), fresh, 0o600))
 	return b
 }
 

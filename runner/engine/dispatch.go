@@ -43,6 +43,7 @@ type dispatcher struct {
 	control  control
 	controls atomic.Int64 // sent, for their keys
 	breaker  breaker
+	hands    hands
 	results  chan outcome
 	failed   int64 // records that failed so far
 	max      api.Threshold
@@ -74,6 +75,7 @@ func (x *execution) dispatch(ctx context.Context, f *fleet) error {
 	}
 	err = d.run(ctx)
 	close(d.ended)
+	d.hands.rest()
 	d.watchers.Wait()
 	if err == nil {
 		return d.grow(ctx)
@@ -101,13 +103,14 @@ func (x *execution) newDispatcher(ctx context.Context, f *fleet) (*dispatcher, e
 		gate: newGate(parallelism), window: make(chan struct{}, windowPerPermit*parallelism),
 		patience: patience{x.job.Retry.Policy, *x.job.Retry.Attempts, x.backoff()},
 		rows:     newRequestSize(x.rowsPerRequest()),
+		hands:    newHands(),
 		results:  make(chan outcome, parallelism),
 		failed:   sofar.Counts.Failed(),
 		ended:    make(chan struct{}),
 		lives:    map[*readyServer]context.Context{}, turned: map[int64]int{}, unproven: map[int64]bool{},
 	}
 	d.builder.Store(server.client)
-	if x.job.Predict.Server == nil {
+	if !x.launches() {
 		d.breaker.rounds = int(d.patience.Attempts)
 	}
 	return d, nil

@@ -10,10 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/durable"
 	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
 	"github.com/batchpattern/terraform-provider-batch/runner/launch"
 	"github.com/batchpattern/terraform-provider-batch/runner/secret"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
@@ -25,6 +27,9 @@ type Options struct {
 	Secrets *secret.Resolver
 	Log     *slog.Logger
 	Now     func() time.Time
+	// Inputs are what input is read with; what is a run's own of them is filled
+	// in here.
+	Inputs source.Options
 	// MaxConcurrentRuns is the number of slots.
 	MaxConcurrentRuns int
 	// Version of the runner, written into manifests.
@@ -52,12 +57,14 @@ type Engine struct {
 	// its job's turn. It belongs to the goroutine of schedule.
 	exhausted bool
 
-	hashes fileHashes
+	hashes    fileHashes
+	databases *databases
 
 	mu      sync.Mutex
 	started bool
 	running map[string]*execution // by run id
 	freed   map[string]bool       // jobs of which a run has left its slot since the last look
+	awaited map[string]bool       // runs in the queue whose input is looked for
 	loop    sync.WaitGroup
 	// drain is closed when Stop begins: nothing new is started.
 	drain   chan struct{}
@@ -73,8 +80,8 @@ var (
 // New makes an Engine that is not started.
 func New(o Options) *Engine {
 	return &Engine{
-		Options: o, queue: o.Store, wake: make(chan struct{}, 1), drain: make(chan struct{}),
-		running: map[string]*execution{}, freed: map[string]bool{},
+		Options: o, queue: o.Store, wake: make(chan struct{}, 1), drain: make(chan struct{}), databases: newDatabases(o.Secrets),
+		running: map[string]*execution{}, freed: map[string]bool{}, awaited: map[string]bool{},
 	}
 }
 
@@ -123,6 +130,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 		<-stopped
 	}
 	e.stopAll(errDraining)
+	e.databases.close()
 	return nil
 }
 
@@ -138,6 +146,14 @@ func (e *Engine) ring() {
 	case e.wake <- struct{}{}:
 	default:
 	}
+}
+
+// inputsOf are the inputs of a run.
+func (e *Engine) inputsOf(run string, job api.Job) *source.Inputs {
+	o := e.Inputs
+	o.RunsDir, o.Run, o.FS, o.MaxSpool = filepath.Dir(e.RunDir(run)), run, e.FS, job.Input.MaxSpool.Value()
+	o.Databases = e.databases.get
+	return source.New(o)
 }
 
 // RunDir is where the runner keeps a run's own files.
@@ -170,18 +186,18 @@ func (e *Engine) recover(ctx context.Context) error {
 func (e *Engine) schedule() {
 	sweep := time.NewTicker(time.Minute)
 	defer sweep.Stop()
-	e.sweepAll()
+	e.inTime(e.sweepAll)
 	for {
 		select {
 		case <-e.drain:
 			return
 		case <-e.wake:
 		case <-sweep.C:
-			e.sweepAll()
+			e.inTime(e.sweepAll)
 			e.changed.Store(true) // whoever should have said so
 		}
 		if e.retaining.Swap(false) {
-			e.retain()
+			e.inTime(e.retain)
 		}
 		if err := e.fillSlots(); err != nil {
 			e.Log.Error("look at the queue", "error", err)

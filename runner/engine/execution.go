@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
-	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
@@ -28,7 +28,8 @@ type execution struct {
 	occasion api.Occasion
 	plan     store.Plan
 	files    []source.File
-	out      *sink.Files
+	inputs   *source.Inputs
+	out      output
 	showing  showing
 	// resolving guards the plan's columns and request size, which the first
 	// answer fixes.
@@ -48,15 +49,16 @@ func (x *execution) execute(ctx context.Context) {
 	case err == nil:
 		x.log.Info("run ended", "state", x.run.State, "planned", x.run.Counts.Planned, "committed", x.run.Counts.Committed)
 	case errors.Is(err, store.ErrFenced), errors.Is(context.Cause(ctx), errCancelled):
-		x.abandon()
+		x.abandon(ctx)
 	case errors.Is(err, errDraining), errors.Is(context.Cause(ctx), errDraining):
 		x.requeue(ctx, "drained; goes on after the restart")
 	default:
 		x.fail(ctx, err)
 	}
-	if err := x.conclude(); err != nil && !errors.Is(err, store.ErrFenced) {
+	if err := x.conclude(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, store.ErrFenced) {
 		x.log.Warn("conclude output", "error", err) // the next sweep tries again
 	}
+	x.dropSpool()
 }
 
 // advance makes passes over the plan until one of them decides the run.
@@ -90,6 +92,9 @@ func (x *execution) pass(ctx context.Context) error {
 		if err := x.makePlan(ctx); err != nil {
 			return err
 		}
+		if err := x.warn(ctx); err != nil {
+			return err
+		}
 	} else if err := x.takeUp(ctx); err != nil {
 		return err
 	}
@@ -101,7 +106,7 @@ func (x *execution) pass(ctx context.Context) error {
 		return err
 	}
 	if left {
-		if err := x.replaceable(); err != nil {
+		if err := x.replaceable(ctx); err != nil {
 			return err
 		}
 		if err := x.openOutput(ctx); err != nil {
@@ -131,7 +136,7 @@ func (x *execution) draining() bool { return x.e.draining() }
 // begin takes the run out of the queue. Slots and turns are checked once more
 // inside the transaction, and what this attempt is executed with is recorded.
 func (x *execution) begin(ctx context.Context) error {
-	replacedBy := ""
+	replacing := ""
 	err := x.e.Store.Write(ctx, func(tx *store.Tx) error {
 		job, err := tx.JobByUID(x.run.JobUID)
 		if err != nil {
@@ -145,20 +150,35 @@ func (x *execution) begin(ctx context.Context) error {
 		if err := tx.StartAttempt(x.run.ID, x.run.Attempt, job.Generation, job.Spec.ExecSpecHash()); err != nil {
 			return err
 		}
-		if newer, err := tx.NewerRevision(x.run); err == nil {
-			replacedBy = newer.ID
-		} else if !errors.Is(err, store.ErrNotFound) {
+		if replacing, err = replacedBy(tx, x.run); err != nil {
 			return err
 		}
 		x.job = job.Spec.WithDefaults()
 		x.run.Generation = job.Generation
 		return x.move(tx, store.RunChange{To: api.RunPlanning, Actor: "runner"})
 	})
-	if err == nil && replacedBy != "" && x.run.Counts.Committed > 0 {
+	if err == nil && replacing != "" && x.run.Counts.Committed > 0 {
 		return api.Fail(api.ReasonPublish, "run the occurrence again", fmt.Errorf(
-			"run %s has replaced the output of run %s, and with it the records committed before", replacedBy, x.run.ID))
+			"run %s has replaced the output of run %s, and with it the records committed before", replacing, x.run.ID))
 	}
 	return err
+}
+
+// replacedBy is the run whose output has taken the place of another's; none
+// takes that of rows in a table.
+func replacedBy(tx *store.Tx, run store.Run) (id string, err error) {
+	newer, err := tx.NewerRevision(run)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	plan, err := tx.Plan(run.ID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !additive(plan.Spec) {
+		return newer.ID, nil
+	}
+	return "", err
 }
 
 // load reads what the run is made of: the plan, if it is stored, and the job.
@@ -186,16 +206,12 @@ func (x *execution) load() error {
 	if x.plan.Run != "" {
 		planned = x.plan.Spec
 	}
-	zone := api.DefaultTimeZone
-	if planned.Schedule != nil {
-		zone = planned.Schedule.TimeZone
-	}
-	location, err := schedule.LoadZone(zone)
+	x.occasion, err = occasionOf(planned, api.Occasion{Occurrence: x.run.Occurrence, Run: x.run.ID})
 	if err != nil {
-		return api.Fail(api.Reason(api.ClassConfig), "", err)
+		return err
 	}
-	x.occasion = api.Occasion{Occurrence: x.run.Occurrence.In(location), Run: x.run.ID}
-	x.out, err = sink.Open(x.e.FS, *x.job.Output.Files, x.job.Name, x.run.JobUID, x.occasion)
+	x.inputs = x.e.inputsOf(x.run.ID, x.job)
+	x.out, err = x.e.openOutput(x.job, x.run.JobUID, x.occasion)
 	return err
 }
 
@@ -248,15 +264,37 @@ func (e *Engine) move(tx *store.Tx, run store.Run, c store.RunChange) (store.Run
 		return run, fmt.Errorf("run %s can't go from %s to %s", run.ID, run.State, c.To)
 	}
 	if c.To.Ended() {
-		if err := closeMemory(tx, run); err != nil {
+		until, err := keepParts(tx, run, c)
+		if err := errors.Join(err, closeMemory(tx, run)); err != nil {
 			return run, err
 		}
+		c.KeepStaging = until
 	}
 	run, err := tx.MoveRun(run, c)
 	if err == nil && c.To.Ended() && e.Ended != nil {
 		err = e.Ended(tx, run)
 	}
 	return run, err
+}
+
+// keepParts is until when the staging of a run that ends is kept: also that of a
+// published one, where a revision would need the parts it was made of.
+func keepParts(tx *store.Tx, run store.Run, c store.RunChange) (time.Time, error) {
+	if !c.KeepStaging.IsZero() || run.Revision == 0 && c.Revision == 0 {
+		return c.KeepStaging, nil
+	}
+	plan, err := tx.Plan(run.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil || plan.Spec.Output.Files == nil {
+		return time.Time{}, err
+	}
+	counted, err := tx.Count(run)
+	if err != nil || !sink.KeepsParts(*plan.Spec.Output.Files, counted.Counts) {
+		return time.Time{}, err
+	}
+	return tx.Now.Add(plan.Spec.WithDefaults().KeepWithheld.Value()), nil
 }
 
 // fail ends a run that can't go on. A failure of the store itself, or of our
@@ -291,7 +329,7 @@ func (x *execution) fail(ctx context.Context, cause error) {
 		return x.move(tx, change)
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		x.abandon()
+		x.abandon(ctx)
 		return
 	}
 	if err != nil {
@@ -299,9 +337,7 @@ func (x *execution) fail(ctx context.Context, cause error) {
 		x.pause(ctx)
 		return
 	}
-	if !x.run.StagingUntil.After(x.run.EndedAt) {
-		x.sweep()
-	}
+	x.sweep(ctx)
 }
 
 // requeue gives the slot back and leaves the run to a later execution. A
@@ -320,7 +356,7 @@ func (x *execution) requeue(ctx context.Context, why string) {
 		return x.move(tx, store.RunChange{To: api.RunQueued, Actor: "runner", Detail: why})
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		x.abandon()
+		x.abandon(ctx)
 		return
 	}
 	if err != nil {
@@ -331,7 +367,7 @@ func (x *execution) requeue(ctx context.Context, why string) {
 
 // abandon ends the execution of a run that was cancelled meanwhile, or purged
 // with its job.
-func (x *execution) abandon() {
+func (x *execution) abandon(ctx context.Context) {
 	run, err := x.e.Store.Run(x.run.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		x.log.Error("read the run", "error", err)
@@ -340,23 +376,25 @@ func (x *execution) abandon() {
 	if err == nil {
 		x.run = run
 	}
-	if err != nil || run.State == api.RunCancelled { // not found: purged
-		x.sweep()
+	if err != nil || run.State == api.RunCancelled && !run.StagingUntil.After(run.EndedAt) { // not found: purged
+		x.sweep(ctx)
 	}
 	x.log.Info("run left", "state", run.State)
 }
 
 // sweep removes the staging of a run that has ended. What goes wrong costs
 // disk, not data: the row says that there is something left to remove.
-func (x *execution) sweep() {
-	if x.out == nil {
+func (x *execution) sweep(ctx context.Context) { x.sweepIn(context.WithoutCancel(ctx)) }
+
+func (x *execution) sweepIn(ctx context.Context) {
+	if x.out == nil || x.run.StagingUntil.After(x.e.Now()) {
 		return
 	}
-	if err := errors.Join(x.conclude(), x.out.Sweep()); err != nil {
+	if err := errors.Join(x.conclude(ctx), x.out.Sweep(ctx)); err != nil {
 		x.log.Warn("remove staging", "error", err)
 		return
 	}
-	err := x.e.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.StagingSwept(x.run) })
+	err := x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.StagingSwept(x.run) })
 	if err != nil && !errors.Is(err, store.ErrFenced) { // fenced: purged, or queued again meanwhile
 		x.log.Warn("note that staging is removed", "error", err)
 	}

@@ -100,19 +100,25 @@ func digest(sum string) string {
 // that is not there is the job's mistake.
 func (x *execution) identify(ctx context.Context) (fingerprint, error) {
 	p := fingerprint{Model: x.job.Predict.Model.Name, Version: x.job.Predict.Model.Version}
-	server := x.job.Predict.Server
-	if server == nil {
+	var command, files []string
+	dir := ""
+	switch predict := x.job.Predict; {
+	case predict.Server != nil:
+		command, dir, files = predict.Server.Command, predict.Server.WorkingDir, predict.Server.ModelFiles
+	case predict.Program != nil:
+		command, dir = predict.Program.Command, predict.Program.WorkingDir
+	default:
 		return p, nil
 	}
-	p.Args = server.Command[1:]
+	p.Args = command[1:]
 	var err error
-	if p.Path, err = launch.Executable(server.Command[0], server.WorkingDir); err != nil {
+	if p.Path, err = launch.Executable(command[0], dir); err != nil {
 		return p, err
 	}
-	if p.Executable, p.Script, err = x.e.hashes.command(ctx, server.Command, server.WorkingDir); err != nil {
+	if p.Executable, p.Script, err = x.e.hashes.command(ctx, command, dir); err != nil {
 		return p, err
 	}
-	p.ModelFiles, err = x.e.hashes.files(ctx, server.ModelFiles)
+	p.ModelFiles, err = x.e.hashes.files(ctx, files)
 	return p, err
 }
 

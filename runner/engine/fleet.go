@@ -54,6 +54,8 @@ func (x *execution) openFleet(ctx context.Context) (*fleet, error) {
 	f := &fleet{x: x, run: x.run, limit: 1, changed: make(chan struct{}), others: map[string]bool{}}
 	if server := x.job.Predict.Server; server != nil {
 		f.limit = int(*server.Replicas)
+	}
+	if x.launches() {
 		var err error
 		if f.log, err = x.openServerLog(); err != nil {
 			return nil, err
@@ -98,7 +100,7 @@ func (f *fleet) fresh(ctx context.Context, why string) (*readyServer, error) {
 		return nil, context.Cause(ctx) // also of a worker that was left behind: others have the servers now
 	}
 	f.mu.Lock()
-	counted := why == freshSick && !f.alone && f.x.job.Predict.Server != nil
+	counted := why == freshSick && !f.alone && f.x.launches()
 	f.mu.Unlock()
 	if err := f.clear(why); err != nil {
 		return nil, err
@@ -130,7 +132,7 @@ const (
 // rest tells that nothing is runnable until then. Where that is longer than a
 // start takes, the servers are stopped; the next acquire launches them again.
 func (f *fleet) rest(until time.Time) {
-	if f.x.job.Predict.Server == nil {
+	if !f.x.launches() {
 		return
 	}
 	f.mu.Lock()

@@ -20,15 +20,21 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/durable"
 	"github.com/batchpattern/terraform-provider-batch/runner/engine"
 	"github.com/batchpattern/terraform-provider-batch/runner/launch"
+	"github.com/batchpattern/terraform-provider-batch/runner/object"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
 	"github.com/batchpattern/terraform-provider-batch/runner/secret"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
 func TestMain(m *testing.M) {
 	if mode := os.Getenv("TEST_SERVER"); mode != "" {
 		serve(mode)
+		return
+	}
+	if _, program := os.LookupEnv("TEST_PROGRAM"); program {
+		predictLines()
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -50,13 +56,13 @@ type bench struct {
 	engine  *engine.Engine
 	job     api.Job
 	slots   int
+	stores  *object.Stores // nil: none can be reached
 	stopped bool
 
 	declared map[int64]api.Job                            // by generation
 	launch   func(launch.Command) (engine.Process, error) // nil: real processes
 
 	clock, storeClock func() time.Time // the engine's and the store's clock
-	held              bool             // the database refuses unlisted changes of state already
 
 	mu   sync.Mutex
 	ends map[string][]string // the states in which the engine said that runs ended
@@ -128,14 +134,13 @@ func (b *bench) open() {
 	if b.clock == nil {
 		b.clock, b.storeClock = time.Now, time.Now
 	}
+	newStore(b.t, filepath.Join(b.dir, "data"))
 	b.store, err = store.Open(b.t.Context(), filepath.Join(b.dir, "data"), b.storeClock)
 	must(b.t, err)
-	if !b.held {
-		must(b.t, holdToTheMachines(filepath.Join(b.dir, "data")))
-	}
 	b.engine = engine.New(engine.Options{
 		Store: b.store, FS: b.fs, Secrets: secret.New("", ""), Log: b.log, Now: b.clock, MaxConcurrentRuns: b.slots, Version: "test",
-		Ended: b.ended, Transport: b.reach, Launch: b.launch,
+		Inputs: source.Options{Objects: b.stores},
+		Ended:  b.ended, Transport: b.reach, Launch: b.launch,
 	})
 	b.stopped = false
 }

@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
-	"github.com/batchpattern/terraform-provider-batch/runner/format"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/split"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
@@ -21,6 +19,9 @@ import (
 // carriesOwn tells whether a run that has committed something leaves what it
 // could not finish of its own input to the next one.
 func carriesOwn(planned api.Job) bool {
+	if planned.Input.SQL != nil && planned.Input.Mode != api.ModeWatermark {
+		return false // the next run finds them again
+	}
 	return planned.Input.Incremental() || planned.Retry != nil && planned.Retry.Policy == api.PolicyNextBatch
 }
 
@@ -35,6 +36,9 @@ func (p *planner) takeOwed() error {
 	files := map[string]owedFile{} // by identity
 	p.taken, p.aside = map[pin][]split.Span{}, map[string][]store.Owed{}
 	for _, o := range owed {
+		if p.superseded[o.ID] {
+			continue
+		}
 		file, seen := files[string(o.File)]
 		if !seen {
 			if file, err = p.takeFile(o); err != nil {
@@ -75,9 +79,12 @@ func (p *planner) takeFile(o store.Owed) (owedFile, error) {
 	if err := json.Unmarshal(o.File, &file); err != nil {
 		return owedFile{}, fmt.Errorf("decode ledger entry %d: %w", o.ID, err)
 	}
-	file = file.Repin()
-	if p.unread[file.Path] && inputChanged(file.Check()) {
+	file = p.x.inputs.Repin(file)
+	if p.unread[file.Path] && inputChanged(p.x.inputs.CheckOriginal(p.ctx, file)) {
 		return owedFile{path: file.Path, aside: true}, nil
+	}
+	if err := p.resolve([]source.File{file}); err != nil {
+		return owedFile{}, err
 	}
 	if err := file.CheckColumns(p.x.columns()); err != nil {
 		return owedFile{}, err
@@ -93,10 +100,16 @@ type pin struct {
 	path          string
 	size, modTime int64
 	inode, device uint64
+	etag          string
+	query         string // the copy of what it found
 }
 
 func pinOf(f source.File) pin {
-	return pin{f.Path, f.Size, f.ModTime.UnixNano(), f.Inode, f.Device}
+	p := pin{path: f.Path, size: f.Size, modTime: f.ModTime.UnixNano(), inode: f.Inode, device: f.Device, etag: f.ETag}
+	if f.Path == source.QueryName {
+		p.query = f.SpoolRun + "/" + f.Spool
+	}
+	return p
 }
 
 // closeMemory moves what outlives a run, in the transaction that ends it and
@@ -131,6 +144,9 @@ func closeMemory(tx *store.Tx, run store.Run) error {
 		if err := know(tx, run, identity, plan); err != nil {
 			return err
 		}
+	}
+	if err := closeRows(tx, run, plan, identity, first); err != nil {
+		return err
 	}
 	var files []json.RawMessage
 	if err := json.Unmarshal(plan.Files, &files); err != nil {
@@ -185,6 +201,12 @@ func takenElsewhere(tx *store.Tx, run store.Run) error {
 	}
 	if path != "" {
 		return api.Errorf(api.CodeConflict, "see that run", "run %s has taken input %s of run %s", taker, path, run.ID)
+	}
+	if taker, err = otherReader(tx, run, plan); err != nil {
+		return err
+	}
+	if taker != "" {
+		return api.Errorf(api.CodeConflict, "see that run", "run %s has taken the rows of run %s", taker, run.ID)
 	}
 	taken, err := tx.TakerOf(run.ID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -277,7 +299,7 @@ func (x *execution) changedCarried(m store.MiniBatch, cause error) ([]store.Plac
 
 // firstMiniBatch is the first one of the plan, but for carried ones whose file
 // is no longer what it was; none, where there is no such.
-func (x *execution) firstMiniBatch() ([]store.MiniBatch, error) {
+func (x *execution) firstMiniBatch(ctx context.Context) ([]store.MiniBatch, error) {
 	changed := map[int64]bool{}
 	for after := int64(0); ; {
 		next, err := x.e.Store.MiniBatches(x.plan.Run, after, 1)
@@ -286,7 +308,7 @@ func (x *execution) firstMiniBatch() ([]store.MiniBatch, error) {
 		}
 		file := next[0].File
 		if _, known := changed[file]; !known {
-			changed[file] = x.files[file].Check() != nil
+			changed[file] = x.inputs.Check(ctx, x.files[file]) != nil
 		}
 		if !changed[file] {
 			return next, nil
@@ -300,7 +322,7 @@ func (x *execution) firstMiniBatch() ([]store.MiniBatch, error) {
 func (x *execution) lettersOf(m store.MiniBatch, class api.Class, status int, text string) ([]store.PlacedDeadLetter, error) {
 	letters := x.placeholders(m, class, status, text)
 	file := x.files[m.File]
-	opened, err := file.Open()
+	opened, err := x.inputs.Open(context.Background(), file)
 	if _, changed := errors.AsType[*api.Failure](err); changed {
 		return letters, nil
 	}
@@ -308,37 +330,22 @@ func (x *execution) lettersOf(m store.MiniBatch, class api.Class, status int, te
 		return nil, err
 	}
 	defer opened.Close() //nolint:errcheck // read only
-	reader, err := file.Records(opened, m.Offset, m.Length, m.FirstLine, x.columns())
+	reader, err := opened.Records(m.Offset, m.Length, m.FirstLine, x.columns())
 	if err != nil {
 		return nil, err
 	}
 	keys := x.indexes(x.job.Input.Key)
 	for i := range letters {
 		record, err := reader.Read()
-		if errors.Is(err, io.EOF) {
+		if _, changed := errors.AsType[*api.Failure](err); changed || errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", file.Path, err)
 		}
-		x.describe(&letters[i].DeadLetter, record, keys)
+		x.describe(&letters[i], file, record, keys)
 	}
 	return letters, nil
-}
-
-// describe fills in what a record says of itself.
-func (x *execution) describe(letter *api.DeadLetter, record *format.Record, keys []int) {
-	letter.Source.Line = record.Line
-	if x.job.DeadLetters.Input != api.DeadInputKeyOnly {
-		letter.Input = strings.ToValidUTF8(string(record.Raw), "\uFFFD")
-	}
-	if record.Bad != nil || len(keys) == 0 {
-		return
-	}
-	letter.Key = map[string]string{}
-	for i, column := range x.job.Input.Key {
-		letter.Key[column] = text(record.Values[keys[i]])
-	}
 }
 
 // placeholders are the dead letters of a mini-batch's records as far as the

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
@@ -40,34 +42,51 @@ func (a *attempt) writeOff() error {
 
 // named is a dead letter's error with its place and key.
 func named(letter api.DeadLetter) string {
-	where := fmt.Sprintf("%s:%d", letter.Source.File, letter.Source.Line)
-	for _, column := range slices.Sorted(maps.Keys(letter.Key)) {
-		where += fmt.Sprintf(", %s=%s", column, letter.Key[column])
+	place := letter.Source.String()
+	where := place
+	if letter.Source.Table == "" {
+		for _, column := range slices.Sorted(maps.Keys(letter.Key)) {
+			where += fmt.Sprintf(", %s=%s", column, letter.Key[column])
+		}
 	}
-	return where + ": " + strings.TrimPrefix(letter.Error, fmt.Sprintf("%s:%d: ", letter.Source.File, letter.Source.Line))
+	return where + ": " + strings.TrimPrefix(letter.Error, place+": ")
 }
 
 func (a *attempt) deadLetter(record *format.Record, position int64, c condemned) store.PlacedDeadLetter {
 	now := a.d.x.e.Now().UTC()
-	letter := api.DeadLetter{
-		Source: api.Place{File: a.file.Path, Line: record.Line},
-		Run:    a.d.x.run.ID, MiniBatch: a.m.Number, Class: c.class, Status: c.status,
-		Error: fmt.Sprintf("%s:%d: %s", a.file.Path, record.Line, c.reason), Group: c.group,
+	letter := store.PlacedDeadLetter{Position: position, DeadLetter: api.DeadLetter{
+		Run: a.d.x.run.ID, MiniBatch: a.m.Number, Class: c.class, Status: c.status, Group: c.group,
 		Attempts: c.attempts, FirstSeen: now, LastSeen: now,
-	}
+	}}
 	if !c.first.IsZero() {
 		letter.FirstSeen, letter.LastSeen = c.first.UTC(), c.last.UTC()
 	}
-	if a.d.x.job.DeadLetters.Input != api.DeadInputKeyOnly {
+	a.d.x.describe(&letter, a.file, record, a.keys)
+	letter.Error = letter.Source.String() + ": " + c.reason
+	return letter
+}
+
+// describe fills in what a record says of itself, and where it stands.
+func (x *execution) describe(letter *store.PlacedDeadLetter, file source.File, record *format.Record, keys []int) {
+	if x.job.DeadLetters.Input != api.DeadInputKeyOnly {
 		letter.Input = strings.ToValidUTF8(string(record.Raw), "\uFFFD")
 	}
-	if record.Bad == nil && len(a.keys) > 0 {
-		letter.Key = map[string]string{}
-		for i, column := range a.d.x.job.Input.Key {
-			letter.Key[column] = text(record.Values[a.keys[i]])
+	if record.Bad == nil && len(keys) > 0 {
+		letter.Key, letter.Row = map[string]string{}, x.rowHashes(record)
+		for i, column := range x.job.Input.Key {
+			letter.Key[column] = text(record.Values[keys[i]])
 		}
 	}
-	return store.PlacedDeadLetter{DeadLetter: letter, Position: position}
+	letter.Source = placeIn(file, record.Line, letter.Key)
+}
+
+// placeIn is where people find a record: its line in a file; a row of a query
+// by its key.
+func placeIn(file source.File, line int64, key map[string]string) api.Place {
+	if file.Path == source.QueryName && key != nil {
+		return api.Place{Table: source.QueryName, Key: key, Line: line}
+	}
+	return api.Place{File: file.Path, Line: line}
 }
 
 // text is a value for people.
@@ -83,12 +102,12 @@ func text(v format.Value) string {
 // in it.
 func (x *execution) eachRecord(m store.MiniBatch, yield func(record *format.Record, position int64) error) error {
 	pinned := x.files[m.File]
-	file, err := pinned.Open()
+	file, err := x.inputs.Open(context.Background(), pinned)
 	if err != nil {
 		return err
 	}
 	defer file.Close() //nolint:errcheck // read only
-	reader, err := pinned.Records(file, m.Offset, m.Length, m.FirstLine, x.columns())
+	reader, err := file.Records(m.Offset, m.Length, m.FirstLine, x.columns())
 	if err != nil {
 		return err
 	}

@@ -26,8 +26,11 @@ func (p *planner) findNew() error {
 	if err != nil {
 		return err
 	}
-	found, err := source.FindNew(*x.job.Input.Files, x.occasion, x.columns(), memory, x.e.Now())
+	found, err := x.inputs.FindNew(p.ctx, x.job.Input, x.occasion, x.columns(), memory, x.e.Now())
 	if err != nil {
+		return err
+	}
+	if err := p.distinctNew(found.Candidates); err != nil {
 		return err
 	}
 	p.candidates, p.left, p.unread = found.Candidates, found.Left, map[string]bool{}
@@ -36,6 +39,30 @@ func (p *planner) findNew() error {
 	}
 	for _, l := range found.Left {
 		p.unread[l.Path] = true
+	}
+	return nil
+}
+
+// distinctNew has candidates name the features, and compares the keys in them.
+func (p *planner) distinctNew(candidates []source.Candidate) error {
+	files := make([]source.File, len(candidates))
+	for i, c := range candidates {
+		files[i] = c.File
+	}
+	if err := p.resolve(files); err != nil {
+		return err
+	}
+	kept, err := p.distinct(files)
+	if err != nil {
+		return err
+	}
+	for i := range candidates {
+		if kept[i].Spool != files[i].Spool { // records are left out: the file is known by what it was
+			if kept[i].SHA256, err = p.x.inputs.Sum(p.ctx, files[i]); err != nil {
+				return err
+			}
+		}
+		candidates[i].File = kept[i]
 	}
 	return nil
 }
@@ -58,8 +85,11 @@ func (p *planner) planCandidate(c source.Candidate) error {
 		return err
 	}
 	sum := sha256.New()
-	how := split.Options{Rows: *p.x.job.MiniBatch.Rows, Around: p.taken[pinOf(c.File)], Sum: sum}
-	err = split.File(p.ctx, len(p.files), c.File, how, p.add)
+	how := split.Options{Rows: *p.x.job.MiniBatch.Rows, Around: p.taken[pinOf(c.File)]}
+	if c.SHA256 == "" {
+		how.Sum = sum
+	}
+	err = split.File(p.ctx, p.x.inputs, len(p.files), c.File, how, p.add)
 	if inputChanged(err) {
 		p.left = append(p.left, source.Left{Path: c.Path, Why: "changed while it was read"})
 		return p.rewind(before)
@@ -67,7 +97,9 @@ func (p *planner) planCandidate(c source.Candidate) error {
 	if err != nil {
 		return err
 	}
-	c.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	if c.SHA256 == "" {
+		c.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	}
 	verdict := c.Judge(c.SHA256)
 	if verdict == source.Touched {
 		p.touched = append(p.touched, c.File)
@@ -135,7 +167,7 @@ func claimedBy(plans []store.Plan) (map[string]string, error) {
 
 // ownFiles are the files of an incremental plan that its run takes for the job.
 func ownFiles(plan store.Plan) ([]source.File, error) {
-	if !plan.Spec.Input.Incremental() {
+	if !plan.Spec.Input.Incremental() || plan.Spec.Input.Files == nil {
 		return nil, nil
 	}
 	var files, own []source.File
@@ -199,7 +231,10 @@ func (x *execution) upToDate(tx *store.Tx, plan store.Plan) error {
 	if err == nil && path != "" {
 		err = errOutOfDate
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return x.rowsUpToDate(tx, plan)
 }
 
 // stillOwnInput fails a run that goes on with an older plan where another run
@@ -210,11 +245,16 @@ func (x *execution) stillOwnInput(ctx context.Context) error {
 	}
 	return x.e.Store.Write(ctx, func(tx *store.Tx) error {
 		path, taker, err := otherTaker(tx, x.run, x.plan)
-		if err != nil || path == "" {
+		what := "input " + path
+		if err == nil && path == "" {
+			what = "what its query found"
+			taker, err = otherReader(tx, x.run, x.plan)
+		}
+		if err != nil || taker == "" {
 			return err
 		}
 		return api.Fail(api.Reason(api.ClassInputChanged), "nothing is lost: that run has its records",
-			fmt.Errorf("input %s was taken by run %s after this run had been planned", path, taker))
+			fmt.Errorf("%s was taken by run %s after this run had been planned", what, taker))
 	})
 }
 
@@ -252,11 +292,11 @@ func tellLeft(left []source.Left) string {
 // replaceable tells whether the run may replace what lies in its folder. Where
 // another run published it, of new files or with records that it took from the
 // ledger, those predictions are nowhere else, and no later run makes them again.
-func (x *execution) replaceable() error {
+func (x *execution) replaceable(ctx context.Context) error {
 	if x.plan.Records == 0 {
 		return nil
 	}
-	by, err := x.out.PublishedBy()
+	by, err := x.out.PublishedBy(ctx)
 	if err != nil || by == "" || by == x.run.ID {
 		return err
 	}

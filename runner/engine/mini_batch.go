@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync/atomic"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
@@ -34,7 +34,9 @@ type attempt struct {
 	// mini-batch.
 	refused map[int64]condemned
 	part    *sink.Part
-	print   atomic.Value // of the model that predicted it, a string
+	rows    int64          // written to it
+	fitter  *format.Fitter // where its columns have types
+	print   atomic.Value   // of the model that predicted it, a string
 }
 
 // interruption is a failure that ends the work beside it. It has no Unwrap:
@@ -46,7 +48,7 @@ type interruption struct {
 }
 
 func (d *dispatcher) newAttempt(m store.MiniBatch, on *trial) *attempt {
-	return &attempt{d: d, m: m, file: d.x.files[m.File], alone: on, keep: d.x.indexes(d.x.job.Output.Keep), keys: d.x.indexes(d.x.job.Input.Key)}
+	return &attempt{d: d, m: m, file: d.x.files[m.File], alone: on, keep: d.x.indexes(d.x.kept()), keys: d.x.indexes(d.x.job.Input.Key)}
 }
 
 // predict carries out an attempt. Its result is on disk but not yet a row.
@@ -89,7 +91,7 @@ func (a *attempt) run(ctx context.Context) (sink.Staged, error) {
 			return sink.Staged{}, err
 		}
 	}
-	file, err := a.file.Open()
+	file, err := a.d.x.inputs.Open(ctx, a.file)
 	if err != nil {
 		return sink.Staged{}, err
 	}
@@ -114,18 +116,22 @@ func (a *attempt) run(ctx context.Context) (sink.Staged, error) {
 		return sink.Staged{}, cause
 	}
 	// The file must still be what was planned, after its last byte was read.
-	if err := a.file.Check(); err != nil {
+	if err := file.Check(); err != nil {
 		return sink.Staged{}, err
 	}
-	if a.part == nil {
-		return sink.Staged{}, nil // every record of it is a dead letter
+	if a.rows == 0 { // every record of it is a dead letter
+		if a.part != nil {
+			a.part.Abort()
+			a.part = nil
+		}
+		return sink.Staged{}, nil
 	}
 	return a.part.Finish()
 }
 
 // read cuts the slice into requests and sends them.
-func (a *attempt) read(ctx context.Context, file *os.File, ordered chan<- *batch) error {
-	reader, err := a.file.Records(file, a.m.Offset, a.m.Length, a.m.FirstLine, a.d.x.columns())
+func (a *attempt) read(ctx context.Context, file *source.Opened, ordered chan<- *batch) error {
+	reader, err := file.Records(a.m.Offset, a.m.Length, a.m.FirstLine, a.d.x.columns())
 	if err != nil {
 		return err
 	}
@@ -207,7 +213,7 @@ func (a *attempt) send(ctx context.Context, b *batch, ordered chan<- *batch) {
 		close(b.done)
 		return
 	}
-	go func() {
+	a.d.hands.do(func() {
 		defer close(b.done)
 		if b.err = a.d.gate.enter(ctx); b.err != nil {
 			return
@@ -230,7 +236,7 @@ func (a *attempt) send(ctx context.Context, b *batch, ordered chan<- *batch) {
 				a.d.opened(ctx, b.err)
 			}
 		}
-	}()
+	})
 }
 
 // sendKey is the request's identity: the same for every re-send of it, in
@@ -291,11 +297,15 @@ func (a *attempt) writeBatch(ctx context.Context, b *batch) error {
 // note keeps which records of a request were refused.
 func (a *attempt) note(b *batch) {
 	for _, c := range b.condemned {
-		if a.refused == nil {
-			a.refused = map[int64]condemned{}
-		}
-		a.refused[b.place(c.at)] = c
+		a.refuse(b, c)
 	}
+}
+
+func (a *attempt) refuse(b *batch, c condemned) {
+	if a.refused == nil {
+		a.refused = map[int64]condemned{}
+	}
+	a.refused[b.place(c.at)] = c
 }
 
 // writePieces writes the predictions of a request that was answered in pieces.
@@ -332,7 +342,28 @@ func (a *attempt) writePieces(ctx context.Context, b *batch) error {
 func (a *attempt) writeRow(b *batch, at int, response *predict.Response, row int) error {
 	b.cells = append(b.cells[:0], b.kept[at*len(a.keep):(at+1)*len(a.keep)]...)
 	b.cells = response.Values(row, b.cells)
+	if why := a.unusable(response, row, b.cells); why != nil {
+		now := a.d.x.e.Now()
+		a.refuse(b, condemned{at: at, class: api.ClassData, reason: why.Error(), attempts: 1, first: now, last: now})
+		if a.d.x.complete() {
+			return errBadRecord
+		}
+		return nil
+	}
+	a.rows++
 	return a.part.Write(b.cells)
+}
+
+// unusable says why a record's prediction, though it is an answer, can't be
+// written.
+func (a *attempt) unusable(response *predict.Response, row int, cells []format.Value) error {
+	if column := response.NaN(row); column != "" {
+		return fmt.Errorf("the prediction holds NaN or an infinity in column %q, and predict.nan is %q", column, api.NaNError)
+	}
+	if a.fitter == nil {
+		return nil
+	}
+	return a.fitter.Fits(cells)
 }
 
 // needPart begins the part with the first answer, which tells its columns.
@@ -340,14 +371,18 @@ func (a *attempt) needPart(ctx context.Context, response *predict.Response) erro
 	if a.part != nil {
 		return nil
 	}
-	return a.openPart(ctx, response.Columns())
-}
-
-func (a *attempt) openPart(ctx context.Context, answered []string) error {
-	if err := a.d.x.resolve(ctx, answered); err != nil {
+	if err := a.d.x.resolve(ctx, response); err != nil {
 		return err
 	}
-	part, err := a.d.x.out.Stage(a.d.x.run.Attempt, a.m.Number, a.stageFence(), a.d.x.planColumns())
+	columns := a.d.x.planColumns()
+	if a.d.x.typed() {
+		fitter, err := format.NewFitter(columns)
+		if err != nil {
+			return api.Fail(api.Reason(api.ClassConfig), "correct output.files.types", err)
+		}
+		a.fitter = fitter
+	}
+	part, err := a.d.x.out.Stage(a.d.x.run.Attempt, a.m.Number, a.stageFence(), columns)
 	if err == nil {
 		a.part = part
 	}
@@ -367,7 +402,7 @@ func (x *execution) indexes(names []string) []int {
 	return indexes
 }
 
-func (x *execution) planColumns() []string {
+func (x *execution) planColumns() []api.Column {
 	x.resolving.Lock()
 	defer x.resolving.Unlock()
 	return x.plan.Columns

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
+	"slices"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
@@ -31,12 +33,18 @@ const planChunk = 500
 // is stored whole before any prediction, in one last transaction; until then
 // its mini-batches are nobody's.
 func (x *execution) makePlan(ctx context.Context) error {
-	p := &planner{x: x, ctx: ctx, stretch: stretch{hash: sha256.New()}}
-	steps := []func() error{p.takeOwed, p.planAll, p.flush}
-	if x.job.Input.Incremental() {
-		steps = []func() error{p.findNew, p.takeOwed, p.planNew, p.flush}
-	} else if err := p.find(); err != nil {
-		return err
+	p := &planner{x: x, ctx: ctx, stretch: stretch{hash: sha256.New()}, declared: x.job.PlanSpecHash()}
+	var steps []func() error
+	switch {
+	case x.job.Input.SQL != nil:
+		steps = []func() error{p.afresh(p.readQuery), p.takeOwed, p.planRows, p.flush}
+	case x.job.Input.Incremental():
+		steps = []func() error{p.afresh(p.findNew), p.takeOwed, p.planNew, p.flush}
+	default:
+		steps = []func() error{p.takeOwed, p.planAll, p.flush}
+		if err := p.afresh(p.find)(); err != nil {
+			return err
+		}
 	}
 	if err := x.prepare(ctx); err != nil {
 		return err
@@ -51,7 +59,7 @@ func (x *execution) makePlan(ctx context.Context) error {
 	}
 	if p.records == 0 && x.job.Input.OnEmpty == api.OnEmptyFail {
 		return api.Fail(api.ReasonInputEmpty, `set input.on_empty to "succeed" or "skip" where an empty input is fine`,
-			fmt.Errorf("input.files.uri %q: %s, no record in them", x.job.Input.Files.URI, api.Counted(int64(len(p.files)), "file")))
+			x.empty(len(p.files)))
 	}
 	if err := p.store(); err != nil {
 		return err
@@ -60,12 +68,20 @@ func (x *execution) makePlan(ctx context.Context) error {
 	return nil
 }
 
+// empty says that there is no record.
+func (x *execution) empty(files int) error {
+	if x.job.Input.SQL != nil {
+		return errors.New("input.sql.query finds no row")
+	}
+	return fmt.Errorf("input.files.uri %q: %s, no record in them", x.job.Input.Files.URI, api.Counted(int64(files), "file"))
+}
+
 // columns are the input columns that a run reads: features first, then what
 // is kept and what names a record, each once.
 func (x *execution) columns() []string {
 	var columns []string
 	seen := map[string]bool{}
-	for _, group := range [][]string{x.job.Predict.Features.Columns, x.job.Output.Keep, x.job.Input.Key} {
+	for _, group := range [][]string{x.job.Predict.Features.Columns, x.kept(), x.job.Input.Key} {
 		for _, column := range group {
 			if !seen[column] {
 				seen[column] = true
@@ -106,6 +122,16 @@ type planner struct {
 	replaced   []int64                 // those of them whose file is in the plan, as ledger rows
 	touched    []source.File           // known ones with another modification time
 	warnings   []string
+
+	// Of an SQL input.
+	rows    []source.File // what its query found
+	leftOut leftOut
+	// superseded are ledger rows that newer rows of the query replace.
+	superseded map[int64]bool
+	moves      *store.MarkMove
+
+	declared string   // hash of the job as it was before the plan added to it
+	notes    []string // for the run's history
 }
 
 // stretch is how far a planning has got.
@@ -115,10 +141,58 @@ type stretch struct {
 	hash    hash.Hash
 }
 
+// afresh makes a step of one that spools: what an earlier try has left in the
+// spool is removed, and storage that refuses is waited for.
+func (p *planner) afresh(step func() error) func() error {
+	return func() error {
+		return p.x.patiently(p.ctx, "input", func() error {
+			if err := p.x.inputs.ClearSpool(); err != nil {
+				return err
+			}
+			err := step()
+			if source.Passes(err) {
+				return passing{err}
+			}
+			if err == nil && p.x.inputs.HasSpooled() {
+				failpoint.Here("plan.spooled")
+			}
+			return err
+		})
+	}
+}
+
 // find looks for the files of a whole input.
-func (p *planner) find() (err error) {
-	p.whole, err = source.Find(*p.x.job.Input.Files, p.x.occasion, p.x.columns())
+func (p *planner) find() error {
+	found, err := p.x.inputs.Find(p.ctx, p.x.job.Input, p.x.occasion, p.x.columns())
+	if err != nil {
+		return err
+	}
+	if err := p.resolve(found); err != nil {
+		return err
+	}
+	p.whole, err = p.distinct(found)
 	return err
+}
+
+// resolve has the job name the features that it leaves to the input, by the
+// columns of the first file that has some.
+func (p *planner) resolve(files []source.File) error {
+	if len(p.x.job.Predict.Features.Columns) > 0 {
+		return nil
+	}
+	columns, err := p.x.inputs.Columns(p.ctx, files)
+	if err != nil || columns == nil {
+		return err
+	}
+	if err := p.x.resolveFeatures(columns); err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := file.CheckColumns(p.x.columns()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // planAll plans every file of the input, but for what of it is owed.
@@ -126,7 +200,7 @@ func (p *planner) planAll() error {
 	for _, file := range p.whole {
 		p.files = append(p.files, file)
 		how := split.Options{Rows: *p.x.job.MiniBatch.Rows, Around: p.taken[pinOf(file)]}
-		if err := split.File(p.ctx, len(p.files)-1, file, how, p.add); err != nil {
+		if err := split.File(p.ctx, p.x.inputs, len(p.files)-1, file, how, p.add); err != nil {
 			return err
 		}
 	}
@@ -182,11 +256,13 @@ func (p *planner) store() error {
 	if err != nil {
 		return fmt.Errorf("encode the plan: %w", err)
 	}
-	p.hash.Write(identities)
+	if err := p.hashFiles(); err != nil {
+		return err
+	}
 	plan := store.Plan{
 		Run: x.run.ID, Format: planFormat, Spec: x.job, Generation: x.run.Generation, Files: identities,
 		Records: p.records, Hash: hex.EncodeToString(p.hash.Sum(nil)),
-		PlanSpecHash: x.job.PlanSpecHash(), ExecSpecHash: x.job.ExecSpecHash(),
+		PlanSpecHash: p.declared, ExecSpecHash: x.job.ExecSpecHash(), Mark: p.moves,
 	}
 	err = x.e.Store.Write(p.ctx, func(tx *store.Tx) error {
 		if err := tx.InsertPlan(plan); err != nil {
@@ -211,12 +287,41 @@ func (p *planner) store() error {
 	return err
 }
 
+// hashFiles adds what the files are to the plan's hash, wherever copies of them
+// lie.
+func (p *planner) hashFiles() error {
+	files := slices.Clone(p.files)
+	for i := range files {
+		files[i].Spool, files[i].SpoolRun = "", ""
+	}
+	identities, err := json.Marshal(files)
+	if err != nil {
+		return fmt.Errorf("encode the plan: %w", err)
+	}
+	p.hash.Write(identities)
+	return nil
+}
+
+// told names the input for people.
+func (p *planner) told() string {
+	if p.x.job.Input.SQL != nil {
+		return "the query"
+	}
+	return api.Counted(int64(len(p.files)), "file")
+}
+
 // tell puts what was planned, and what about it is remarkable, into the run's
 // history.
 func (p *planner) tell(tx *store.Tx) error {
-	detail := fmt.Sprintf("%s in %s from %s", api.Counted(p.records, "record"), api.Counted(p.number, "mini-batch"), api.Counted(int64(len(p.files)), "file"))
+	detail := fmt.Sprintf("%s in %s from %s", api.Counted(p.records, "record"), api.Counted(p.number, "mini-batch"), p.told())
 	if p.owed > 0 {
 		detail += fmt.Sprintf("; %s of them left by earlier runs", api.Thousands(p.owed))
+	}
+	if p.leftOut.rows > 0 {
+		p.notes = append(p.notes, p.leftOut.String())
+	}
+	for _, note := range p.notes {
+		detail += "; " + note
 	}
 	event := func(kind, detail string) error {
 		return tx.Event(store.Event{UID: p.x.run.JobUID, Run: p.x.run.ID, Event: api.Event{Kind: kind, Actor: "runner", Detail: detail}})

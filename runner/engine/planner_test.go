@@ -25,7 +25,7 @@ func TestAFileThatIsNotNewLeavesNoTraceInThePlan(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		files, err := source.Find(api.InputFiles{URI: path, Format: api.FormatCSV}, api.Occasion{}, nil)
+		files, err := source.New(source.Options{}).Find(t.Context(), api.Input{Files: &api.InputFiles{URI: path, Format: api.FormatCSV}}, api.Occasion{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestAFileThatIsNotNewLeavesNoTraceInThePlan(t *testing.T) {
 	job := api.Job{MiniBatch: &api.MiniBatchSpec{Rows: new(int64(1))}}
 	planned := func(run string, candidates ...source.Candidate) (*planner, string) {
 		t.Helper()
-		x := &execution{e: New(Options{Store: s}), run: store.Run{Run: api.Run{ID: run}}, job: job}
+		x := &execution{e: New(Options{Store: s}), inputs: source.New(source.Options{}), run: store.Run{Run: api.Run{ID: run}}, job: job}
 		p := &planner{x: x, ctx: t.Context(), stretch: stretch{hash: sha256.New()}}
 		for _, c := range candidates {
 			if err := p.planCandidate(c); err != nil {

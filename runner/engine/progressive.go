@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
-	"github.com/batchpattern/terraform-provider-batch/runner/durable"
 	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
@@ -22,9 +21,9 @@ type showing struct {
 }
 
 // progressive tells whether mini-batches become visible while the run is under
-// way. What has been published whole is replaced whole.
+// way. What has been published whole is replaced whole; to a table it is added.
 func (x *execution) progressive() bool {
-	return x.job.Output.Publish == api.PublishProgressive && x.run.Revision == 0
+	return x.job.Output.Publish == api.PublishProgressive && (x.run.Revision == 0 || additive(x.job))
 }
 
 // openOutput makes the output ready for predictions: what was committed before
@@ -32,7 +31,7 @@ func (x *execution) progressive() bool {
 // the run publishes progressively, parts are shown that an earlier execution
 // has only staged. Nothing is being staged yet.
 func (x *execution) openOutput(ctx context.Context) error {
-	if err := x.stillThere(); err != nil {
+	if err := x.stillThere(ctx); err != nil {
 		return err
 	}
 	staged := map[string]bool{}
@@ -62,7 +61,7 @@ func (x *execution) openOutput(ctx context.Context) error {
 	}
 	for _, m := range hidden {
 		err := x.reveal(ctx, m, store.Staged{Path: m.StagedPath, Records: m.StagedRecords, Bytes: m.Bytes, SHA256: m.SHA256})
-		if durable.IsStorage(err) {
+		if sink.Passes(err) {
 			x.log.Warn("show mini-batch", "mini_batch", m.Number, "error", err)
 			return nil // the end of the run shows them all
 		}
@@ -75,14 +74,14 @@ func (x *execution) openOutput(ctx context.Context) error {
 
 // stillThere fails a run whose folder does not hold any more what the run
 // committed before: it could not be published whole.
-func (x *execution) stillThere() error {
+func (x *execution) stillThere(ctx context.Context) error {
 	parts, _, err := x.parts()
 	if err != nil {
 		return err
 	}
 	committed := slices.DeleteFunc(parts, func(part sink.PublishedPart) bool { return part.Path != "" })
-	err = x.out.CheckPublished(committed)
-	if _, told := errors.AsType[*api.Failure](err); told {
+	err = x.out.CheckPublished(ctx, committed)
+	if _, told := errors.AsType[*api.Failure](err); told || sink.Passes(err) {
 		return err
 	}
 	if err != nil {
@@ -102,10 +101,11 @@ func (x *execution) reveal(ctx context.Context, m store.MiniBatch, staged store.
 		return err
 	}
 	part := sink.PublishedPart{MiniBatch: m.Number, Staged: sink.Staged{Path: staged.Path, Records: staged.Records, Bytes: staged.Bytes, SHA256: staged.SHA256}}
-	if err := x.out.Show(part); err != nil {
+	gone, err := x.out.Show(ctx, part, x.planColumns())
+	if err != nil {
 		return err
 	}
-	err := x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.CommitShown(x.run, m) })
+	err = x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.CommitShown(x.run, m, store.Gone(gone)) })
 	if errors.Is(err, store.ErrFenced) {
 		return nil // cancelled meanwhile: the end of the run removes the part
 	}
@@ -123,7 +123,7 @@ func (x *execution) beginOutput(ctx context.Context) (shows bool, err error) {
 	if s.decided {
 		return s.shows, nil
 	}
-	revision, err := x.nextRevision()
+	revision, err := x.nextRevision(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -132,7 +132,7 @@ func (x *execution) beginOutput(ctx context.Context) (shows bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	shows, err = x.out.Begin(x.manifest(api.RunRunning, "", revision, api.Counts{Planned: x.plan.Records, Unfinished: x.plan.Records}))
+	shows, err = x.out.Begin(ctx, x.manifest(api.RunRunning, "", revision, api.Counts{Planned: x.plan.Records, Unfinished: x.plan.Records}))
 	if err == nil {
 		s.decided, s.shows = true, shows
 	}
@@ -141,7 +141,7 @@ func (x *execution) beginOutput(ctx context.Context) (shows bool, err error) {
 
 // conclude has the folder of a progressive run that ended unpublished say so.
 // Of any other run it does nothing.
-func (x *execution) conclude() error {
+func (x *execution) conclude(ctx context.Context) error {
 	shown, err := x.e.Store.IsShown(x.run.ID)
 	if err != nil || !shown || x.out == nil {
 		return err
@@ -161,13 +161,13 @@ func (x *execution) conclude() error {
 			visible = append(visible, part)
 		}
 	}
-	revision, err := x.nextRevision()
+	revision, err := x.nextRevision(ctx)
 	if err != nil {
 		return err
 	}
 	manifest := x.manifest(run.State, run.Reason, revision, run.Counts)
 	manifest.Times.PublishedAt = run.EndedAt
-	if err := x.out.Conclude(sink.Publication{Manifest: manifest, Parts: visible, DeadLetters: x.deadLetters}); err != nil {
+	if err := x.out.Conclude(ctx, sink.Publication{Manifest: manifest, Parts: visible, DeadLetters: x.deadLetters}); err != nil {
 		return err
 	}
 	return x.e.Store.Write(context.Background(), func(tx *store.Tx) (err error) {

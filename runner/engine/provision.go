@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -83,7 +82,7 @@ func (f *fleet) provision(ctx context.Context, number int) (*readyServer, error)
 		if err == nil {
 			return server, nil
 		}
-		launched := f.x.job.Predict.Server != nil
+		launched := f.x.launches()
 		failure, ok := errors.AsType[*api.Failure](err)
 		again := ok && launched && (failure.Reason == api.ReasonLaunchFailed && errors.Is(err, errDied) || failure.Reason == api.ReasonStartTimeout)
 		if !again || n == maxLaunches || ctx.Err() != nil {
@@ -108,12 +107,16 @@ func (f *fleet) provisionOnce(ctx context.Context, number int) (*readyServer, er
 	if err != nil {
 		return nil, err
 	}
-	client, err := predict.New(predict.Config{
+	config := predict.Config{
 		Protocol: x.job.Predict.Protocol, BaseURL: launched.url, Model: x.job.Predict.Model, Features: x.job.Predict.Features,
-		Outputs: x.job.Predict.Outputs, Parallelism: int(*x.job.Parallelism), Timeout: x.job.Predict.RequestTimeout.Value(),
+		Outputs: x.job.Predict.Outputs, NaN: x.job.Predict.NaN, Parallelism: int(*x.job.Parallelism), Timeout: x.job.Predict.RequestTimeout.Value(),
 		PermanentStatuses: x.job.Predict.PermanentStatuses, TransientStatuses: x.job.Predict.TransientStatuses,
-		Transport: x.e.Transport,
-	})
+		Transport: x.e.Transport, Unbounded: x.wholeMiniBatches(),
+	}
+	if launched.pool != nil {
+		config.Transport = launched.pool
+	}
+	client, err := predict.New(config)
 	if err != nil {
 		return nil, errors.Join(api.Fail(api.Reason(api.ClassConfig), "", err), launched.stop("not used"))
 	}
@@ -153,6 +156,9 @@ func (f *fleet) awaitReady(ctx context.Context, s *readyServer) error {
 		}
 		if x.draining() {
 			return errDraining
+		}
+		if refusal, ok := errors.AsType[*predict.Error](err); ok && x.job.Predict.Program != nil && !refusal.Timeout {
+			return api.Fail(api.ReasonLaunchFailed, "see the whole output with: batch-runner logs "+f.run.ID, refusal)
 		}
 		if s.isLost() {
 			return api.Fail(api.ReasonLaunchFailed, "see the whole output with: batch-runner logs "+f.run.ID, fmt.Errorf("%w: %w", errDied, s.exit()))
@@ -246,7 +252,8 @@ func (x *execution) warmUp(ctx context.Context, s *readyServer) (answer string, 
 		response, err := s.client.Predict(ctx, request, predict.Send{Key: x.plan.Run + "/warm-up", Purpose: "warm-up"})
 		request.Release()
 		if err == nil {
-			err = x.resolve(ctx, response.Columns())
+			response = x.tellingAnswer(ctx, s, response)
+			err = x.resolve(ctx, response)
 			response.Release()
 			return "", err
 		}
@@ -265,36 +272,4 @@ func (x *execution) warmUp(ctx context.Context, s *readyServer) (answer string, 
 		return "", nil
 	}
 	return refusal.Error(), refusal
-}
-
-// resolve fixes, once per plan, the columns that the output has and the size
-// of requests. A server that later answers with other columns is another
-// model.
-func (x *execution) resolve(ctx context.Context, answered []string) error {
-	x.resolving.Lock()
-	defer x.resolving.Unlock()
-	columns := append([]string{}, x.job.Output.Keep...)
-	for _, column := range answered {
-		for _, kept := range x.job.Output.Keep {
-			if column == kept {
-				return api.Fail(api.Reason(api.ClassConfig), "name it otherwise in predict.outputs", fmt.Errorf("output column %q is kept from the input and predicted too", column))
-			}
-		}
-		columns = append(columns, column)
-	}
-	if x.plan.Columns != nil {
-		if !slices.Equal(columns, x.plan.Columns) {
-			return api.Fail(api.Reason(api.ClassConfig), "rerun the job, or name predict.outputs", fmt.Errorf("the server answers with columns %q; the run began with %q", columns, x.plan.Columns))
-		}
-		return nil
-	}
-	rows, err := x.firstRows()
-	if err != nil {
-		return err
-	}
-	err = x.e.Store.Write(ctx, func(tx *store.Tx) error { return tx.ResolvePlan(x.plan.Run, rows, columns) })
-	if err == nil {
-		x.plan.Columns, x.plan.RowsPerRequest = columns, rows
-	}
-	return err
 }

@@ -52,6 +52,9 @@ func (e *Engine) fillSlots() error {
 	e.mu.Unlock()
 	changed := e.changed.Swap(false)
 
+	if err := e.awaitInputs(); err != nil {
+		return err
+	}
 	underWay, err := e.queue.UnderWay()
 	if err != nil {
 		return err
@@ -86,7 +89,7 @@ func (e *Engine) fillSlots() error {
 // startQueued starts those of the runs that may start. It tells whether that
 // exhausts them: all that is left waits for its job's turn.
 func (e *Engine) startQueued(t *turns, executing map[string]*execution, runnable iter.Seq2[store.Queued, error]) (exhausted bool, err error) {
-	var picked []string
+	var picked []store.Queued
 	exhausted = true
 	for queued, err := range runnable {
 		if err != nil {
@@ -98,18 +101,24 @@ func (e *Engine) startQueued(t *turns, executing map[string]*execution, runnable
 		}
 		// What has just started may stand in the queue still.
 		if executing[queued.ID] == nil && t.take(queued.UID, queued.Shared) {
-			picked = append(picked, queued.ID)
+			picked = append(picked, queued)
 		}
 	}
-	for _, id := range picked {
-		run, err := e.Store.Run(id)
+	for _, queued := range picked {
+		run, err := e.Store.Run(queued.ID)
 		if errors.Is(err, store.ErrNotFound) {
 			continue // purged with its job
 		}
 		if err != nil {
 			return false, err
 		}
-		executing[id] = e.start(run)
+		waits, err := e.waitsForInput(run, queued)
+		if err != nil {
+			return false, err
+		}
+		if !waits {
+			executing[queued.ID] = e.start(run)
+		}
 	}
 	return exhausted, nil
 }

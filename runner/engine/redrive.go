@@ -47,7 +47,11 @@ func (a *attempt) predictAgain(ctx context.Context) (store.Staged, error) {
 		return store.Staged{}, err
 	}
 	again.DeadLetters = stillDead(before.Letters, again.DeadLetters)
-	merge := merge{x: d.x, m: m, before: before, again: again}
+	if additive(d.x.job) && before.State == api.MiniBatchCommitted {
+		again.Records += before.Records // which the part does not hold: they are there
+		return again, nil
+	}
+	merge := merge{ctx: ctx, x: d.x, m: m, before: before, again: again}
 	staged, err := merge.run()
 	if err != nil {
 		return store.Staged{}, err
@@ -95,6 +99,7 @@ func (a *attempt) stageFence() int64 {
 
 // merge puts the new predictions of a mini-batch among those it had.
 type merge struct {
+	ctx    context.Context
 	x      *execution
 	m      store.MiniBatch
 	before store.Before
@@ -145,7 +150,7 @@ func (g merge) open(s sink.Staged) (records, error) {
 	if s.Records == 0 {
 		return none{}, nil
 	}
-	return g.x.out.OpenRecords(sink.PublishedPart{MiniBatch: g.m.Number, Staged: s}, g.x.planColumns())
+	return g.x.out.OpenRecords(g.ctx, sink.PublishedPart{MiniBatch: g.m.Number, Staged: s}, g.x.planColumns())
 }
 
 // copy writes the records in the order of the input: each was sent again, or is

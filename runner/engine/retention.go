@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/durable"
 	"github.com/batchpattern/terraform-provider-batch/runner/failpoint"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
@@ -70,14 +72,14 @@ func (e *Engine) retainSoon(job api.Job) {
 
 // retain removes published folders that their jobs do not keep any longer. It
 // belongs to the goroutine of schedule: no run can begin meanwhile.
-func (e *Engine) retain() {
+func (e *Engine) retain(ctx context.Context) {
 	jobs, err := e.Store.Retaining()
 	if err != nil {
 		e.Log.Error("look for jobs that limit their output", "error", err)
 		return
 	}
 	for _, job := range jobs {
-		if err := e.retainJob(job); err != nil && !errors.Is(err, store.ErrBusy) {
+		if err := e.retainJob(ctx, job); err != nil && !errors.Is(err, store.ErrBusy) {
 			e.Log.Error("remove output that is not kept", "job", job.Spec.Name, "error", err)
 		}
 	}
@@ -90,16 +92,16 @@ func (e *Engine) retain() {
 		if removal.Kept != "" {
 			continue
 		}
-		if err := e.carryOut(removal); err != nil {
+		if err := e.carryOut(ctx, removal); err != nil {
 			e.Log.Error("remove output", "run", removal.Run, "error", err)
 		}
 	}
 }
 
 // retainJob decides which folders of a job go, and stores that.
-func (e *Engine) retainJob(job store.Job) error {
+func (e *Engine) retainJob(ctx context.Context, job store.Job) error {
 	keep := keepingOf(job.Spec.Output)
-	if keep.forever() {
+	if keep.forever() || job.Spec.Output.Files == nil {
 		return nil
 	}
 	runs, err := e.Store.WithOutput(job.UID)
@@ -119,7 +121,7 @@ func (e *Engine) retainJob(job store.Job) error {
 	}
 	for _, folder := range expired(outputFolders(runs, busy, e.Now()), keep, e.Now()) {
 		removal := store.Removal{Folder: folder.folder, UID: job.UID, Run: folder.run, Revision: folder.revision}
-		if err := e.decide(removal, underWay); err != nil {
+		if err := e.decide(ctx, removal, underWay); err != nil {
 			return err
 		}
 	}
@@ -131,18 +133,25 @@ func outputFolders(runs []store.Run, busy map[string]bool, now time.Time) []outp
 	var folders []outputFolder
 	place := map[string]int{}
 	for _, run := range runs {
+		if isTable(run.Output) { // of an earlier generation of the job
+			continue
+		}
 		i, seen := place[run.Output]
 		if !seen {
 			i = len(folders)
 			place[run.Output] = i
 			folders = append(folders, outputFolder{folder: run.Output, run: run.ID, revision: run.Revision, at: run.EndedAt, protected: busy[run.Output]})
 		}
-		if run.StagingUntil.After(now) { // withheld: it may be taken up again
+		whole := run.State == api.RunSucceeded || run.State == api.RunIncomplete
+		if run.StagingUntil.After(now) && !whole { // withheld: it may be taken up again
 			folders[i].protected = true
 		}
 	}
 	return folders
 }
+
+// isTable tells a table from a folder and from a uri.
+func isTable(output string) bool { return strings.HasPrefix(output, "table ") }
 
 // busyFolders are those that runs under way write to.
 func (e *Engine) busyFolders(uid string) ([]store.Run, map[string]bool, error) {
@@ -191,8 +200,8 @@ func (e *Engine) withQueued(uid string, underWay []store.Run) ([]store.Run, erro
 
 // decide stores that a folder goes, unless it holds what is not ours: that is
 // told once.
-func (e *Engine) decide(r store.Removal, underWay []store.Run) error {
-	err := output(r).Removable()
+func (e *Engine) decide(ctx context.Context, r store.Removal, underWay []store.Run) error {
+	err := e.leftover(r).Removable(ctx)
 	if errors.Is(err, sink.ErrKept) {
 		return nil
 	}
@@ -209,9 +218,28 @@ func (e *Engine) decide(r store.Removal, underWay []store.Run) error {
 	return err
 }
 
-func output(r store.Removal) sink.Output {
-	return sink.Output{Folder: r.Folder, UID: r.UID, Run: r.Run, Revision: r.Revision}
+// leftover is a folder, or what lies below a prefix, that is to go.
+type leftover interface {
+	Removable(ctx context.Context) error
+	Remove(ctx context.Context) error
 }
+
+func (e *Engine) leftover(r store.Removal) leftover {
+	out := sink.Output{Folder: r.Folder, UID: r.UID, Run: r.Run, Revision: r.Revision}
+	if api.IsObject(r.Folder) {
+		return sink.ObjectsOutput{Output: out, Stores: e.Inputs.Objects}
+	}
+	return localLeftover{out, e.FS}
+}
+
+// localLeftover is a folder, which nobody has to wait for.
+type localLeftover struct {
+	sink.Output
+	fs durable.FS
+}
+
+func (l localLeftover) Removable(context.Context) error { return l.Output.Removable() }
+func (l localLeftover) Remove(context.Context) error    { return l.Output.Remove(l.fs) }
 
 // keep notes why a folder stays that was to go.
 func (e *Engine) keep(r store.Removal, why error) error {
@@ -227,12 +255,12 @@ func (e *Engine) keep(r store.Removal, why error) error {
 
 // carryOut removes a folder as was decided, perhaps before a crash. A run may
 // have published there since: then the folder stays.
-func (e *Engine) carryOut(r store.Removal) error {
+func (e *Engine) carryOut(ctx context.Context, r store.Removal) error {
 	_, busy, err := e.busyFolders(r.UID)
 	if err != nil || busy[r.Folder] {
 		return err
 	}
-	err = output(r).Remove(e.FS)
+	err = e.leftover(r).Remove(ctx)
 	if _, foreign := errors.AsType[*api.Failure](err); foreign {
 		return e.keep(r, err)
 	}

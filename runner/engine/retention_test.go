@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/durable"
+	"github.com/batchpattern/terraform-provider-batch/runner/object"
+	"github.com/batchpattern/terraform-provider-batch/runner/object/objecttest"
 	"github.com/batchpattern/terraform-provider-batch/runner/predict/predicttest"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
@@ -178,5 +181,74 @@ func TestAFolderThatARunIsAboutToReplaceStays(t *testing.T) {
 			b.t.Errorf("the nights %s are left", got)
 		}
 		b.expect(b.rested(again.ID), "succeeded() 30/0/0/0")
+	})
+}
+
+// hanging is a bucket that, once it is closed, says nothing any more.
+type hanging struct {
+	object.Bucket
+	closed atomic.Bool
+}
+
+func (h *hanging) Stat(ctx context.Context, key string) (object.Info, error) {
+	if h.closed.Load() {
+		<-ctx.Done()
+		return object.Info{}, ctx.Err()
+	}
+	return h.Bucket.Stat(ctx, key)
+}
+
+// What is to be removed from a store that hangs holds up nobody's runs for long.
+func TestAStoreThatHangsDoesNotHoldUpRuns(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		local := b.job.Output
+		bucket := &hanging{Bucket: objecttest.NewMemory()}
+		b.stores = object.StoresOf(map[string]object.Bucket{"s3://bucket": bucket})
+		files := *local.Files
+		files.URI, files.Layout = "s3://bucket/out", ""
+		b.job.Output.Files = &files
+		b.expect(b.day(0), "succeeded() 30/0/0/0")
+		b.expect(b.day(1), "succeeded() 30/0/0/0")
+		bucket.closed.Store(true)
+		b.job.Output, b.job.Output.KeepRuns = local, new(int64(1))
+		b.expect(b.day(2), "succeeded() 30/0/0/0")
+		since := time.Now()
+		b.expect(b.day(3), "succeeded() 30/0/0/0")
+		if took := time.Since(since); took > time.Minute {
+			b.t.Errorf("a run beside the removal took %s", took)
+		}
+	})
+}
+
+// shaky is a bucket that leaves one question unanswered.
+type shaky struct {
+	object.Bucket
+	until atomic.Int64 // so many questions from now on; below zero: that has passed
+}
+
+func (s *shaky) Stat(ctx context.Context, key string) (object.Info, error) {
+	if s.until.Add(-1) == 0 {
+		return object.Info{}, syscall.ECONNRESET
+	}
+	return s.Bucket.Stat(ctx, key)
+}
+
+// A store that is away for a moment, whichever, is no reason to give up a run
+// that has published something before.
+func TestARetryOutlastsAStoreThatIsAway(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		bucket := &shaky{Bucket: objecttest.NewMemory()}
+		b.stores = object.StoresOf(map[string]object.Bucket{"s3://bucket": bucket})
+		files := *b.job.Output.Files
+		files.URI, files.Layout = "s3://bucket/out", ""
+		b.job.Output.Files = &files
+		for n := range 12 {
+			repair := b.transient(17)
+			run := b.day(n)
+			b.expect(run, "incomplete() 25/0/0/5")
+			repair()
+			bucket.until.Store(int64(n + 1))
+			b.expect(b.retry(run.ID), "succeeded() 30/0/0/0")
+		}
 	})
 }

@@ -9,17 +9,17 @@ import (
 // sample reads the features of the plan's first good records, for the
 // warm-up.
 func (x *execution) sample(ctx context.Context, n int) ([][]format.Value, error) {
-	head, err := x.firstMiniBatch()
+	head, err := x.firstMiniBatch(ctx)
 	if err != nil || len(head) == 0 {
 		return nil, err
 	}
 	pinned := x.files[head[0].File]
-	file, err := pinned.Open()
+	file, err := x.inputs.Open(ctx, pinned)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close() //nolint:errcheck // read only
-	reader, err := pinned.Records(file, head[0].Offset, head[0].Length, head[0].FirstLine, x.job.Predict.Features.Columns)
+	reader, err := file.Records(head[0].Offset, head[0].Length, head[0].FirstLine, x.job.Predict.Features.Columns)
 	if err != nil {
 		return nil, err
 	}

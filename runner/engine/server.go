@@ -51,6 +51,7 @@ type predictionServer struct {
 	url     string
 	id      string // launch id; empty for an endpoint
 	process Process
+	pool    *launch.Pool   // the processes of a program
 	print   fingerprint    // of the model that it serves
 	log     io.WriteCloser // of this server alone
 }
@@ -72,7 +73,6 @@ func (f *fleet) launchServer(ctx context.Context, number int) (*predictionServer
 		print, err := x.identify(ctx)
 		return &predictionServer{f: f, url: endpoint.URL, print: print}, err
 	}
-	spec := x.job.Predict.Server
 	s := &predictionServer{f: f, id: fmt.Sprintf("%s.%d.%s", x.e.Store.RunnerID(), x.e.Store.Epoch(), rand.Text()[:10])}
 	secrets, err := x.secrets()
 	if err != nil {
@@ -81,6 +81,10 @@ func (f *fleet) launchServer(ctx context.Context, number int) (*predictionServer
 	if s.print, err = x.identify(ctx); err != nil {
 		return nil, err
 	}
+	if program := x.job.Predict.Program; program != nil {
+		return s, s.openPool(ctx, *program, secrets)
+	}
+	spec := x.job.Predict.Server
 	prefix := ""
 	if *spec.Replicas > 1 {
 		prefix = fmt.Sprintf("[%d] ", number)
@@ -115,13 +119,55 @@ func (f *fleet) launchServer(ctx context.Context, number int) (*predictionServer
 	return s, nil
 }
 
-// secrets resolves the server's secret environment, anew for each launch.
+// openPool readies the processes of a program, which are one launch however
+// many they become. None is started before the first request.
+func (s *predictionServer) openPool(ctx context.Context, program api.Program, secrets map[string]string) (err error) {
+	x := s.f.x
+	s.url, s.log = program.Command[0], launch.Lines(s.f.log, "")
+	s.pool, err = launch.OpenPool(launch.Program{
+		ID: s.id, Args: program.Command, Dir: program.WorkingDir, Env: program.Env, SecretEnv: secrets, Log: s.log, Once: program.Per == api.PerMiniBatch,
+	})
+	if err != nil {
+		return err
+	}
+	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.InsertLaunch(store.Launch{ID: s.id, Run: s.f.run.ID, UID: s.f.run.JobUID}); err != nil {
+			return err
+		}
+		return s.f.eventIn(tx, "launch", "program "+program.Command[0])
+	})
+	if err != nil {
+		return err
+	}
+	failpoint.Here("launch.intent")
+	return nil
+}
+
+// launches tells whether what predicts is started by this run, and can be
+// started anew.
+func (x *execution) launches() bool { return x.job.Predict.Endpoint == nil }
+
+// wholeMiniBatches tells whether a request is a whole mini-batch, whatever its
+// size.
+func (x *execution) wholeMiniBatches() bool {
+	program := x.job.Predict.Program
+	return program != nil && program.Per == api.PerMiniBatch
+}
+
+// secrets resolves the secret environment, anew for each launch.
 func (x *execution) secrets() (map[string]string, error) {
+	refs, where := map[string]api.SecretRef{}, ""
+	switch p := x.job.Predict; {
+	case p.Server != nil:
+		refs, where = p.Server.SecretEnv, "predict.server"
+	case p.Program != nil:
+		refs, where = p.Program.SecretEnv, "predict.program"
+	}
 	values := map[string]string{}
-	for name, ref := range x.job.Predict.Server.SecretEnv {
+	for name, ref := range refs {
 		value, err := x.e.Secrets.Resolve(ref)
 		if err != nil {
-			return nil, api.Fail(api.Reason(api.ClassConfig), "", fmt.Errorf("predict.server.secret_env.%s: %w", name, err))
+			return nil, api.Fail(api.Reason(api.ClassConfig), "", fmt.Errorf("%s.secret_env.%s: %w", where, name, err))
 		}
 		values[name] = value
 	}
@@ -165,12 +211,17 @@ func (s *predictionServer) exit() error {
 // stop ends the server and everything it started, and records the end, in one
 // transaction with what else there is to say about it.
 func (s *predictionServer) stop(outcome string, also ...func(*store.Tx) error) error {
-	if s == nil || s.process == nil {
+	if s == nil || s.id == "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*stopGrace)
 	defer cancel()
-	err := s.process.Stop(ctx, stopGrace)
+	var err error
+	if s.pool != nil {
+		err = s.pool.Close(ctx, stopGrace)
+	} else {
+		err = s.process.Stop(ctx, stopGrace)
+	}
 	return errors.Join(err, s.log.Close(), s.f.x.e.Store.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.EndLaunch(s.id, outcome); err != nil {
 			return err

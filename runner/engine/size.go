@@ -39,6 +39,14 @@ func (x *execution) rowsPerRequest() int64 {
 	if x.plan.RowsPerRequest > 0 {
 		return x.plan.RowsPerRequest
 	}
+	return x.mostRows()
+}
+
+// mostRows is how many records a request may hold, as the job says.
+func (x *execution) mostRows() int64 {
+	if x.wholeMiniBatches() {
+		return *x.job.MiniBatch.Rows
+	}
 	return *x.job.Predict.RowsPerRequest
 }
 
@@ -66,7 +74,7 @@ func (d *dispatcher) shrink(ctx context.Context, rows int64, cause error) error 
 // grow lets the next run begin with larger requests, where none was too large
 // in this one.
 func (d *dispatcher) grow(ctx context.Context) error {
-	most, now := *d.x.job.Predict.RowsPerRequest, d.x.rowsPerRequest()
+	most, now := d.x.mostRows(), d.x.rowsPerRequest()
 	if d.shrunk.Load() || now >= most || d.x.job.Predict.Requests == api.RequestsFixed {
 		return nil
 	}
@@ -80,7 +88,7 @@ func (d *dispatcher) grow(ctx context.Context) error {
 // firstRows is the size of requests that a run begins with: what the job says,
 // or less where earlier runs found that the server takes less.
 func (x *execution) firstRows() (int64, error) {
-	rows := *x.job.Predict.RowsPerRequest
+	rows := x.mostRows()
 	if x.job.Predict.Requests == api.RequestsFixed {
 		return rows, nil
 	}
@@ -100,6 +108,9 @@ func (x *execution) learnedKey() string {
 	}
 	if p.Endpoint != nil {
 		what = append(what, p.Endpoint.URL)
+	}
+	if p.Program != nil {
+		what = append(what, p.Program.Command, p.Program.Per)
 	}
 	text, err := json.Marshal(what)
 	if err != nil {

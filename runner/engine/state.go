@@ -17,6 +17,7 @@ type transition[S ~string] struct {
 var runTransitions = []transition[api.RunState]{
 	{api.RunQueued, api.RunPlanning, "it has a slot, and its turn"},
 	{api.RunQueued, api.RunCancelled, "cancel, or overlap"},
+	{api.RunQueued, api.RunFailed, "what it waits for did not come in time"},
 	{api.RunQueued, api.RunSkipped, "a newer occurrence takes its place"},
 
 	{api.RunPlanning, api.RunProvisioning, "the plan is stored"},

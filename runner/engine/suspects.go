@@ -42,7 +42,7 @@ func (t *trial) server(ctx context.Context, d *dispatcher) (*readyServer, error)
 	t.current = nil
 	var server *readyServer
 	var err error
-	if t.over || d.x.job.Predict.Server == nil { // nobody launches an endpoint anew
+	if t.over || !d.x.launches() { // nobody launches an endpoint anew
 		if server, err = d.fleet.acquire(ctx); err == nil {
 			d.fleet.release(server)
 		}
@@ -98,7 +98,7 @@ func (t *trial) revive(ctx context.Context) error {
 	switch {
 	case err == nil, ctx.Err() != nil, errors.Is(err, errServerLost):
 		return context.Cause(ctx)
-	case t.d.x.job.Predict.Server == nil:
+	case !t.d.x.launches():
 		t.d.trip(ctx, err)
 		return errSick
 	}

@@ -4,29 +4,39 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
-	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
-	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
 // purgedAtOnce is how many purged runs one pass tidies up after.
 const purgedAtOnce = 200
 
+// sweepTime bounds a pass over what has ended. Runs are started by the same
+// goroutine: an object store that says nothing any more must not hold up those
+// of all jobs. What is left waits for the next pass.
+const sweepTime = 20 * time.Second
+
+func (e *Engine) inTime(sweep func(context.Context)) {
+	ctx, cancel := context.WithTimeout(e.base, sweepTime)
+	defer cancel()
+	sweep(ctx)
+}
+
 // sweepAll tidies up after runs that have ended: after a crash, and once what
 // was kept need not be kept any longer. Runs are started by the same goroutine,
 // so none of them can begin meanwhile.
-func (e *Engine) sweepAll() {
-	e.concludeEnded()
-	e.sweepEnded()
-	e.sweepPurged()
-	e.retain()
+func (e *Engine) sweepAll(ctx context.Context) {
+	e.concludeEnded(ctx)
+	e.sweepEnded(ctx)
+	e.sweepPurged(ctx)
+	e.retain(ctx)
 }
 
 // concludeEnded finishes the folders of progressive runs that ended while
 // nobody executed them.
-func (e *Engine) concludeEnded() {
+func (e *Engine) concludeEnded(ctx context.Context) {
 	ended, err := e.Store.Shown()
 	if err != nil {
 		e.Log.Error("look for output to conclude", "error", err)
@@ -37,14 +47,14 @@ func (e *Engine) concludeEnded() {
 			continue // about to do so itself
 		}
 		x := &execution{e: e, run: run, log: e.Log}
-		if err := errors.Join(x.load(), x.conclude()); err != nil && !errors.Is(err, store.ErrFenced) {
+		if err := errors.Join(x.load(), x.conclude(ctx)); err != nil && !errors.Is(err, store.ErrFenced) {
 			e.Log.Error("conclude output", "job", run.Job, "run", run.ID, "error", err)
 		}
 	}
 }
 
 // sweepEnded removes the staging of ended runs that need not be kept.
-func (e *Engine) sweepEnded() {
+func (e *Engine) sweepEnded(ctx context.Context) {
 	ended, err := e.Store.StagingToSweep(e.Now())
 	if err != nil {
 		e.Log.Error("look for staging to remove", "error", err)
@@ -54,13 +64,13 @@ func (e *Engine) sweepEnded() {
 		if _, executing := e.execution(run.ID); executing {
 			continue // about to sweep for itself
 		}
-		if err := e.sweepRun(run); err != nil && !errors.Is(err, store.ErrFenced) {
+		if err := e.sweepRun(ctx, run); err != nil && !errors.Is(err, store.ErrFenced) {
 			e.Log.Error("remove staging", "job", run.Job, "run", run.ID, "error", err)
 		}
 	}
 }
 
-func (e *Engine) sweepRun(run store.Run) error {
+func (e *Engine) sweepRun(ctx context.Context, run store.Run) error {
 	x := &execution{e: e, run: run, log: e.Log}
 	if err := x.load(); err != nil {
 		return err
@@ -75,13 +85,13 @@ func (e *Engine) sweepRun(run store.Run) error {
 			return err
 		}
 	}
-	x.sweep()
+	x.sweepIn(ctx)
 	return nil
 }
 
 // sweepPurged removes what runs of purged jobs have left behind: logs, and
 // staging that was kept for a retry. Published folders stay.
-func (e *Engine) sweepPurged() {
+func (e *Engine) sweepPurged(ctx context.Context) {
 	purged, err := e.Store.PurgedRuns(purgedAtOnce)
 	if err != nil {
 		e.Log.Error("look for files of purged jobs", "error", err)
@@ -91,19 +101,19 @@ func (e *Engine) sweepPurged() {
 		if _, executing := e.execution(run.Run); executing {
 			continue // until it notices
 		}
-		if err := e.sweepPurgedRun(run); err != nil {
+		if err := e.sweepPurgedRun(ctx, run); err != nil {
 			e.Log.Error("remove files of a purged job", "job", run.Job, "run", run.Run, "error", err)
 		}
 	}
 }
 
-func (e *Engine) sweepPurgedRun(run store.PurgedRun) error {
+func (e *Engine) sweepPurgedRun(ctx context.Context, run store.PurgedRun) error {
 	if run.Staged {
 		out, err := e.outputOf(run)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(out.Abandon(), out.Sweep()); err != nil {
+		if err := errors.Join(out.Abandon(ctx), out.Sweep(ctx)); err != nil {
 			return err
 		}
 	}
@@ -113,15 +123,12 @@ func (e *Engine) sweepPurgedRun(run store.PurgedRun) error {
 	return e.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.PurgedSwept(run.Run) })
 }
 
-func (e *Engine) outputOf(run store.PurgedRun) (*sink.Files, error) {
+func (e *Engine) outputOf(run store.PurgedRun) (output, error) {
 	job := run.Spec.WithDefaults()
-	zone := api.DefaultTimeZone
-	if job.Schedule != nil {
-		zone = job.Schedule.TimeZone
-	}
-	location, err := schedule.LoadZone(zone)
+	o, err := occasionOf(job, api.Occasion{Occurrence: run.Occurrence, Run: run.Run})
 	if err != nil {
 		return nil, err
 	}
-	return sink.Open(e.FS, *job.Output.Files, run.Job, run.UID, api.Occasion{Occurrence: run.Occurrence.In(location), Run: run.Run})
+	job.Name = run.Job
+	return e.openOutput(job, run.UID, o)
 }

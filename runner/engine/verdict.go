@@ -30,6 +30,9 @@ func judge(c api.Counts, maxFailed string, max api.Threshold) verdict {
 		}
 		return verdict{api.RunFailed, api.ReasonMaxFailed, fmt.Sprintf("%s of %s records failed, max_failed %s allows %s: %s",
 			api.Thousands(failed), api.Thousands(c.Planned), maxFailed, api.Thousands(max.Allows(c.Planned)), rest)}
+	case done == 0 && c.Gone > 0:
+		return verdict{api.RunFailed, api.ReasonNothingSucceeded, fmt.Sprintf("none of %s records was committed: %s had no row to be written to",
+			api.Thousands(c.Planned), api.Thousands(c.Gone))}
 	case done == 0 && c.Planned > 0:
 		return verdict{api.RunFailed, api.ReasonNothingSucceeded, fmt.Sprintf("none of %s records was predicted", api.Thousands(c.Planned))}
 	case failed > 0:

@@ -6,26 +6,43 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/batchpattern/terraform-provider-batch/runner/durable"
+	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 )
 
 // storeRetry is the pause after the store itself failed, before a run is
 // taken up again.
 const storeRetry = 10 * time.Second
 
-// storagePause is the wait before the output's storage is tried again; it
-// doubles up to storagePauseMax.
+// storagePause is the wait before storage is tried again; it doubles up to
+// storagePauseMax.
 const storagePause, storagePauseMax = time.Second, 30 * time.Second
 
-// prepare proves that the output can be written. A full or failing disk is
-// waited out, as it is while staging; one that is read-only was set up so.
+// prepare proves that the output can be written.
 func (x *execution) prepare(ctx context.Context) error {
+	return x.patiently(ctx, "output", func() error {
+		err := x.out.Prepare(ctx)
+		if sink.Passes(err) {
+			return passing{err}
+		}
+		return err
+	})
+}
+
+// passing is an error of what is not the run's fault, and may pass.
+type passing struct{ error }
+
+func (p passing) Unwrap() error { return p.error }
+
+// patiently does a step of the planning. A full or failing disk is waited out,
+// as it is while staging, and a store that can't be reached; a disk that is
+// read-only was set up so.
+func (x *execution) patiently(ctx context.Context, what string, step func() error) error {
 	for pause, since := storagePause, x.e.Now(); ; pause = min(2*pause, storagePauseMax) {
-		err := x.out.Prepare()
-		if !durable.IsStorage(err) || errors.Is(err, syscall.EROFS) || x.e.Now().Sub(since) >= waitLimit {
+		err := step()
+		if _, passes := errors.AsType[passing](err); !passes || errors.Is(err, syscall.EROFS) || x.e.Now().Sub(since) >= waitLimit {
 			return err
 		}
-		x.log.Warn("wait for the output's storage", "in", pause, "error", err)
+		x.log.Warn("wait for storage", "of", what, "in", pause, "error", err)
 		if pause == storagePause { // once for all
 			if err := x.event(ctx, "storage", err.Error()); err != nil {
 				return err

@@ -49,7 +49,7 @@ func (d *dispatcher) work(ctx context.Context, m store.MiniBatch, on *trial) out
 	}
 	if err == nil {
 		if err = d.stage(ctx, m, staged); err == nil {
-			return outcome{failed: int64(len(staged.DeadLetters))}
+			return outcome{failed: int64(len(staged.DeadLetters)), failure: d.reveal(ctx, m, staged)}
 		}
 	}
 	return d.release(ctx, a, stuck, err)
@@ -100,7 +100,18 @@ func (d *dispatcher) stage(ctx context.Context, m store.MiniBatch, staged store.
 		return err
 	}
 	failpoint.Here("stage.row")
-	if err := d.x.reveal(ctx, m, staged); err != nil {
+	return nil
+}
+
+// reveal shows a result that is stored, where the run shows them one by one.
+// The end of the run makes good what fails now, unless that would fail again:
+// then there is no point in predicting more.
+func (d *dispatcher) reveal(ctx context.Context, m store.MiniBatch, staged store.Staged) error {
+	err := d.x.reveal(ctx, m, staged)
+	if failure, ok := errors.AsType[*api.Failure](err); ok && failure.Reason == api.ReasonPublish {
+		return failure
+	}
+	if err != nil {
 		d.x.log.Warn("show mini-batch", "mini_batch", m.Number, "error", err)
 	}
 	return nil
@@ -129,7 +140,7 @@ func (d *dispatcher) release(ctx context.Context, a *attempt, stuck bool, cause 
 		if err := d.stage(ctx, m, store.Staged{Effort: a.effort.spent(), DeadLetters: letters}); err != nil {
 			return outcome{failure: err}
 		}
-		return outcome{failed: m.Records}
+		return outcome{failed: m.Records, failure: d.reveal(ctx, m, store.Staged{})}
 	}
 	end := classify(ctx, cause)
 	if end.Class == "" {

@@ -53,16 +53,12 @@ func newWorld(t *testing.T, r *rapid.T, dir, policy, mode string) *world {
 	w := &world{r: r, mortal: newMortal(dir), scope: &scope{TB: t}, keys: map[string][]int{}, seen: map[string]int64{}, settled: map[string]map[int]int{}, fails: map[int]int{}}
 	w.model = newModel(policy, mode == api.ModeNewFiles)
 	b := &bench{t: t, dir: dir, server: predicttest.New(predicttest.Options{}), fs: w.mortal, log: slog.New(slog.DiscardHandler), slots: 2,
-		clock: w.now, storeClock: w.storeNow, held: true}
+		clock: w.now, storeClock: w.storeNow}
 	w.bench = b
 	b.output = filepath.Join(dir, "out")
 	w.cluster = &cluster{model: b.server, now: w.now}
 	b.reach, b.launch = way{w.mortal, w.cluster.transport(w.scope)}, w.cluster.launch
-	fresh, err := freshStore()
-	must(t, err)
-	must(t, os.MkdirAll(filepath.Join(dir, "data"), 0o700))
 	must(t, os.MkdirAll(filepath.Join(dir, "in"), 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "data", store.File), fresh, 0o600))
 	must(t, os.WriteFile(filepath.Join(dir, "in", "server"), []byte("the model"), 0o755)) // it is looked at, never run
 
 	b.input = filepath.Join(dir, "in", "{date}.csv")

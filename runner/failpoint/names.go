@@ -8,7 +8,8 @@ package failpoint
 // Names are all points there are; one that is not listed panics when it is
 // passed or asked for in a tagged binary, so that a typo can't pass for a test.
 var Names = []string{
-	"plan.stored", // the plan is in the store, nothing is predicted
+	"plan.spooled", // what can't be read twice is copied, the plan is not stored
+	"plan.stored",  // the plan is in the store, nothing is predicted
 
 	"launch.intent",   // the store knows that a server will be started
 	"launch.forked",   // the server runs, the store does not know its pid
@@ -31,9 +32,15 @@ var Names = []string{
 	"publish.row",      // the store knows that the run has ended
 	"close.ledger",     // the memory of a job is moved with the end of a run, not stored
 
-	"reveal.marked",   // a folder says that its run is under way, nothing is in it
-	"reveal.part",     // a mini-batch is visible, the store does not know it
-	"reveal.row",      // the store knows that a mini-batch is visible
+	"reveal.marked", // a folder says that its run is under way, nothing is in it
+	"reveal.part",   // a mini-batch is visible, the store does not know it
+	"reveal.row",    // the store knows that a mini-batch is visible
+
+	"sql.marker",                  // a mini-batch's marker is in its transaction, nothing else
+	"sql.before_commit",           // a transaction has all its rows, and is not committed
+	"sql.after_commit_before_row", // a transaction is committed, the store does not know it
+	"sql.publish",                 // everything is in the table, the store does not know it
+
 	"retain.decided",  // the store says that a folder goes, it is there
 	"retain.unmarked", // a folder that goes has lost its _SUCCESS
 	"retain.emptied",  // only the manifest is left of a folder that goes

@@ -61,6 +61,16 @@ func TestPutRefusesWhatIsNotValidWithPointers(t *testing.T) {
 	}
 }
 
+func TestAJobFromTableToTableHasNoFolders(t *testing.T) {
+	r := newRoom(t, "2026-01-01T12:00:00Z")
+	spec, dsn := validJob("churn", every("1h")), api.SecretRef{Secret: "dsn"}
+	spec.Input = api.Input{SQL: &api.InputSQL{DSN: dsn, Query: "SELECT * FROM items"}, Key: []string{"id"}}
+	spec.Output = api.Output{SQL: &api.OutputSQL{DSN: dsn, Table: "items", Write: api.WriteUpdate, JSONColumn: "prediction"}}
+	if _, created, err := r.Put(t.Context(), "churn", api.PutJob{Spec: spec}, Condition{}, "test"); err != nil || !created {
+		t.Errorf("Put gave %v, %v", created, err)
+	}
+}
+
 func TestANewJobIsNotDueForThePast(t *testing.T) {
 	r := newRoom(t, "2026-01-01T12:00:00Z")
 	stored, created, err := r.Put(t.Context(), "churn", api.PutJob{Spec: validJob("churn", every("1h"))}, Condition{}, "test")

@@ -36,7 +36,11 @@ func (p *put) bindMemory(tx *store.Tx, uid string) error {
 	}
 	name := p.body.Spec.Name
 	e := invalid("/input/state", "is required: the edit changes which input job %q is about, and runs remember what they took of the old one", name)
-	e.Hint = fmt.Sprintf("set %q to take every file of the new input as new, or %q where the files are the same under another name", api.StateReset, api.StateKeep)
+	what := "the files are the same under another name"
+	if p.body.Spec.Input.SQL != nil {
+		what = "the query finds the same rows in other words"
+	}
+	e.Hint = fmt.Sprintf("set %q to take all of the new input as new, or %q where %s", api.StateReset, api.StateKeep, what)
 	return api.Invalid(fmt.Sprintf("job %q", name), []api.Error{e})
 }
 

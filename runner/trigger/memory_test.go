@@ -72,6 +72,41 @@ func TestAnEditOfTheInputMustSayWhatBecomesOfItsMemory(t *testing.T) {
 	}
 }
 
+// beyondMark is a job that takes the rows of a query that are beyond a mark.
+func beyondMark(query string) api.Job {
+	spec := validJob("orders", nil)
+	spec.Input = api.Input{Mode: api.ModeWatermark, Key: []string{"id"}, SQL: &api.InputSQL{
+		DSN: api.SecretRef{Secret: "dsn"}, Query: query, Watermark: &api.Watermark{Column: "at", Start: api.StartBeginning},
+	}}
+	return spec
+}
+
+func TestAnEditOfAQueryMustSayWhatBecomesOfItsMark(t *testing.T) {
+	for state, mark := range map[string]string{api.StateReset: "", api.StateKeep: "2026-01-01T00:00:00Z"} {
+		t.Run(state, func(t *testing.T) {
+			r := newRoom(t, "2026-01-01T00:00:00Z")
+			spec := beyondMark("SELECT * FROM orders")
+			uid := r.put(spec).UID
+			r.write(func(tx *store.Tx) error {
+				return tx.MoveMark(uid, spec.InputIdentity(), store.MarkMove{To: "2026-01-01T00:00:00Z"}, "r")
+			})
+			spec.Input.SQL.Query = "SELECT *\n  FROM orders" // the same words
+			r.put(spec)
+			other := beyondMark("SELECT * FROM orders WHERE 1 = 1")
+			_, _, err := r.Put(t.Context(), "orders", api.PutJob{Spec: other}, Condition{}, "test")
+			refused(t, err, api.CodeInvalid, "input.state is required", "same rows in other words")
+			if m := r.remembered(uid); m.Mark == "" {
+				t.Error("refused, it has forgotten")
+			}
+			other.Input.State = state
+			r.put(other)
+			if m := r.remembered(uid); m.Mark != mark || mark != "" && m.Identities[0] != other.InputIdentity() {
+				t.Errorf("it remembers %+v", m)
+			}
+		})
+	}
+}
+
 func TestOtherEditsLeaveTheMemoryAlone(t *testing.T) {
 	r, uid := knowing(t)
 	edited := newFiles("/in")

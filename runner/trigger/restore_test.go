@@ -186,7 +186,7 @@ func TestWhatWasCommittedBeforeTheBackupIsNotOwedAgain(t *testing.T) {
 				err = tx.Stage(run, claimed[0], store.Staged{Path: "1/000001.1", Records: 7})
 			}
 			if err == nil && visible {
-				err = tx.CommitShown(run, claimed[0])
+				err = tx.CommitShown(run, claimed[0], nil)
 			}
 			return err
 		})

@@ -48,8 +48,8 @@ func check(body api.PutJob) (*schedule.Schedule, error) {
 			problems = append(problems, calendarProblems(err)...)
 		}
 	}
-	if rule != nil && !mentions(problems, "/output") {
-		if err := schedule.CheckFolders(rule, body.Spec.Output.Files.URI); err != nil {
+	if out := body.Spec.Output.Files; rule != nil && out != nil && !mentions(problems, "/output") {
+		if err := schedule.CheckFolders(rule, out.URI); err != nil {
 			problems = append(problems, invalid("/output/files/uri", "%v", err))
 		}
 	}
