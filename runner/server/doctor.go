@@ -15,11 +15,6 @@ import (
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
-	"github.com/batchpattern/terraform-provider-batch/internal/schedule"
-	"github.com/batchpattern/terraform-provider-batch/runner/durable"
-	"github.com/batchpattern/terraform-provider-batch/runner/launch"
-	"github.com/batchpattern/terraform-provider-batch/runner/sink"
-	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
@@ -44,7 +39,7 @@ func (s *Server) getDoctor(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		checks = append(checks, s.checkJob(job)...)
+		checks = append(checks, s.checkJob(r.Context(), job)...)
 	}
 	answer(w, http.StatusOK, checkList{Checks: checks})
 	return nil
@@ -143,102 +138,4 @@ func (s *Server) checkPermissions() []api.Check {
 		return problems
 	}
 	return []api.Check{good("permissions", "only the runner's user gets at %s and the secrets", s.Info.DataDir)}
-}
-
-// checkJob looks at what a run of the job would need if it began now.
-func (s *Server) checkJob(job store.Job) []api.Check {
-	spec := job.Spec.WithDefaults()
-	zone := time.UTC
-	if spec.Schedule != nil {
-		loaded, err := schedule.LoadZone(spec.Schedule.TimeZone)
-		if err != nil {
-			return []api.Check{bad("input", err, "")}
-		}
-		zone = loaded
-	}
-	occasion := api.Occasion{Occurrence: s.Now().In(zone).Truncate(time.Second), Run: "doctor"}
-	checks := []api.Check{checkInput(spec, occasion), checkOutput(spec, job.UID, occasion)}
-	if spec.Predict.Server == nil {
-		return checks
-	}
-	return append(append(checks, s.checkSecrets(spec)...), checkExecutable(spec))
-}
-
-func checkInput(spec api.Job, o api.Occasion) api.Check {
-	columns := slices.Concat(spec.Predict.Features.Columns, spec.Input.Key, spec.Output.Keep)
-	files, err := source.Find(*spec.Input.Files, o, columns)
-	if err != nil {
-		return bad("input", err, "")
-	}
-	size := int64(0)
-	for _, file := range files {
-		open, err := file.Open()
-		if err == nil {
-			err = open.Close()
-		}
-		if err != nil {
-			return bad("input", err, "")
-		}
-		size += file.Size
-	}
-	what := "1 file"
-	if len(files) > 1 {
-		what = fmt.Sprintf("%d files", len(files))
-	}
-	return good("input", "a run of %s would read %s with %s bytes, the first is %s", at(o.Occurrence), what, api.Thousands(size), files[0].Path)
-}
-
-// at writes an instant for people, in its zone.
-func at(instant time.Time) string {
-	return instant.Format("2006-01-02 15:04 ") + instant.Location().String()
-}
-
-// checkOutput changes nothing: what a run would make first is not made here.
-func checkOutput(spec api.Job, uid string, o api.Occasion) api.Check {
-	out, err := sink.Open(durable.OS(), *spec.Output.Files, spec.Name, uid, o)
-	if err == nil {
-		err = out.CheckTaken()
-	}
-	if err != nil {
-		return bad("output", err, "")
-	}
-	folder := existing(out.Root())
-	if err := writable(folder); err != nil {
-		return bad("output", err, "let the runner's user write there, or change output.files.uri")
-	}
-	return good("output", "%s can be written", folder)
-}
-
-// existing is the innermost folder of a path that is there.
-func existing(path string) string {
-	for {
-		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) {
-			return path
-		}
-		path = filepath.Dir(path)
-	}
-}
-
-func (s *Server) checkSecrets(spec api.Job) []api.Check {
-	var checks []api.Check
-	refs := spec.Predict.Server.SecretEnv
-	for _, name := range slices.Sorted(maps.Keys(refs)) {
-		_, err := s.Secrets.Resolve(refs[name])
-		described := s.Secrets.Describe(refs[name])
-		checks = append(checks, api.Check{
-			Name: "secret", OK: err == nil && !strings.Contains(described, "chmod"),
-			Detail: "predict.server.secret_env." + name + ": " + described,
-		})
-	}
-	return checks
-}
-
-// checkExecutable prepares a launch without starting it.
-func checkExecutable(spec api.Job) api.Check {
-	server := spec.Predict.Server
-	_, err := launch.Prepare(launch.Command{ID: "doctor", Args: server.Command, Dir: server.WorkingDir, Env: server.Env, Model: spec.Predict.Model})
-	if err != nil {
-		return bad("executable", err, "")
-	}
-	return good("executable", "%s is there", server.Command[0])
 }

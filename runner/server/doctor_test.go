@@ -2,6 +2,8 @@ package server
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,7 +11,9 @@ import (
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/object/objecttest"
 	"github.com/batchpattern/terraform-provider-batch/runner/secret"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
 )
 
 // findings are the doctor's, by name.
@@ -95,5 +99,18 @@ func TestTheDoctorFindsAClockThatWasSetBack(t *testing.T) {
 	}
 	if !strings.Contains(clock.Hint, "batch-runner cursor JOB --to now") {
 		t.Errorf("the remedy is %q", clock.Hint)
+	}
+}
+
+func TestTheDoctorFindsThatTheOutputsBucketIsNotThere(t *testing.T) {
+	s3 := objecttest.NewS3Server(t, &objecttest.S3Server{Memory: objecttest.NewMemory(), Before: func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist.</Message></Error>")
+		return true
+	}})
+	s := &Server{Options: Options{Inputs: source.Options{Objects: s3.Stores}}}
+	check := s.checkBucket(t.Context(), "s3://nosuch/out/{date}/")
+	if check.OK || !strings.Contains(check.Detail, "bucket does not exist") || check.Hint == "" {
+		t.Errorf("%+v", check)
 	}
 }

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +32,10 @@ func notes(s *store.Store, why api.Why, dead []store.DeadKind) ([]string, error)
 	if err != nil {
 		return nil, fmt.Errorf("find what run %s took over: %w", run.ID, err)
 	}
+	gone, err := s.Gone(run.ID)
+	if err != nil {
+		return nil, fmt.Errorf("find what is gone of run %s: %w", run.ID, err)
+	}
 	told := aboutAttempts(run, attempts)
 	for _, i := range inherited {
 		told = append(told, fmt.Sprintf("it took over %s, which run %s could not finish", sized(i.Records, i.Slices), i.From))
@@ -36,6 +43,7 @@ func notes(s *store.Store, why api.Why, dead []store.DeadKind) ([]string, error)
 	told = append(told, aboutServers(why.Events)...)
 	told = append(told, aboutIsolation(run)...)
 	told = append(told, aboutDeadLetters(dead)...)
+	told = append(told, aboutGone(gone)...)
 	return append(told, aboutCarried(run, carried)...), nil
 }
 
@@ -69,7 +77,7 @@ func aboutServers(events []api.Event) []string {
 		{"server_lost", "a prediction server was lost", "%d prediction servers were lost, the last one"},
 		{"breaker", "the circuit breaker opened", "the circuit breaker opened %d times, the last time"},
 		{"model_changed", "the model changed", "the model changed %d times, the last time"},
-		{"storage", "the runner could not write", "the runner could not write %d times, the last time"},
+		{"storage", "the runner waited for a disk, store or database", "the runner waited for a disk, store or database %d times, the last time"},
 	} {
 		n, last := 0, api.Event{}
 		for _, e := range events {
@@ -120,6 +128,20 @@ func aboutDeadLetters(kinds []store.DeadKind) []string {
 		case api.ClassInputChanged:
 			told = append(told, fmt.Sprintf("%s that an earlier run carried can't be read any more: their file has changed", records))
 		}
+	}
+	return told
+}
+
+// aboutGone tells why records had no row to be written to.
+func aboutGone(gone store.Gone) []string {
+	told := []string{}
+	for _, why := range slices.Sorted(maps.Keys(gone)) {
+		text := map[string]string{
+			"deleted": "had been deleted from the table",
+			"taken":   "had a row (output.sql.write = \"insert\") or a prediction of somebody else (only_if_unset) by then",
+			"newer":   "had one of a newer occurrence (output.sql.run_at)",
+		}[why]
+		told = append(told, fmt.Sprintf("%s %s when they were written: gone", api.Counted(gone[why], "record"), cmp.Or(text, "were "+why)))
 	}
 	return told
 }

@@ -23,13 +23,13 @@ import (
 
 var update = flag.Bool("update", false, "write openapi.json anew")
 
-// object is a JSON object; encoding sorts its keys.
-type object = map[string]any
+// jsonObject is a JSON object; encoding sorts its keys.
+type jsonObject = map[string]any
 
 // The document is made from the routes, the types of package api and their
 // comments, so that it can't fall behind them unnoticed.
 func TestTheOpenAPIDocumentDescribesTheRoutes(t *testing.T) {
-	d := &documenter{schemas: object{}, comments: comments(t, "../../internal/api"), body: map[reflect.Type]bool{}}
+	d := &documenter{schemas: jsonObject{}, comments: comments(t, "../../internal/api"), body: map[reflect.Type]bool{}}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -43,43 +43,43 @@ func TestTheOpenAPIDocumentDescribesTheRoutes(t *testing.T) {
 }
 
 type documenter struct {
-	schemas  object
+	schemas  jsonObject
 	comments map[string]string // of types and of their fields, "Job" and "Job.Name"
 	body     map[reflect.Type]bool
 }
 
-func (d *documenter) document(routes []route) object {
-	paths := object{}
+func (d *documenter) document(routes []route) jsonObject {
+	paths := jsonObject{}
 	for _, r := range routes {
-		at, _ := paths[r.path].(object)
+		at, _ := paths[r.path].(jsonObject)
 		if at == nil {
-			at = object{}
+			at = jsonObject{}
 			paths[r.path] = at
 		}
 		at[strings.ToLower(r.method)] = d.operation(r)
 	}
 	d.schemas["Problem"] = d.structure(reflect.TypeFor[problem]())
-	return object{
+	return jsonObject{
 		"openapi": "3.1.0",
-		"info": object{
+		"info": jsonObject{
 			"title": "batch-runner", "version": api.Version,
 			"description": "Declares batch prediction jobs, runs them and tells how they went. Version 1 only grows. " +
 				"Unknown fields of a request are refused. Errors are problem documents (RFC 9457); the pointers of their problems lead into the document that was sent, and for a job into its spec.",
 		},
 		"paths": paths,
-		"components": object{
+		"components": jsonObject{
 			"schemas":         d.schemas,
-			"securitySchemes": object{"token": object{"type": "http", "scheme": "bearer", "description": "On a port. On a unix socket the permissions of its file decide."}},
+			"securitySchemes": jsonObject{"token": jsonObject{"type": "http", "scheme": "bearer", "description": "On a port. On a unix socket the permissions of its file decide."}},
 		},
 	}
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 
-func (d *documenter) operation(r route) object {
-	parameters := []object{}
+func (d *documenter) operation(r route) jsonObject {
+	parameters := []jsonObject{}
 	parameter := func(in, name string, required bool) {
-		parameters = append(parameters, object{"in": in, "name": name, "required": required, "schema": object{"type": "string"}})
+		parameters = append(parameters, jsonObject{"in": in, "name": name, "required": required, "schema": jsonObject{"type": "string"}})
 	}
 	for _, m := range pathParameter.FindAllStringSubmatch(r.path, -1) {
 		parameter("path", m[1], true)
@@ -90,27 +90,27 @@ func (d *documenter) operation(r route) object {
 	for _, name := range r.headers {
 		parameter("header", name, false)
 	}
-	op := object{"summary": r.summary, "responses": d.responses(r)}
+	op := jsonObject{"summary": r.summary, "responses": d.responses(r)}
 	if len(parameters) > 0 {
 		op["parameters"] = parameters
 	}
 	if !r.open {
-		op["security"] = []object{{"token": []string{}}, {}}
+		op["security"] = []jsonObject{{"token": []string{}}, {}}
 	}
 	if r.body != nil {
 		d.close(reflect.TypeOf(r.body))
-		op["requestBody"] = object{"content": object{"application/json": object{"schema": d.schema(reflect.TypeOf(r.body))}}}
+		op["requestBody"] = jsonObject{"content": jsonObject{"application/json": jsonObject{"schema": d.schema(reflect.TypeOf(r.body))}}}
 	}
 	return op
 }
 
-func (d *documenter) responses(r route) object {
-	all := object{}
+func (d *documenter) responses(r route) jsonObject {
+	all := jsonObject{}
 	for _, status := range documented(r) {
-		response := object{"description": http.StatusText(status)}
+		response := jsonObject{"description": http.StatusText(status)}
 		switch {
 		case status >= 400:
-			response["content"] = object{"application/problem+json": object{"schema": ref("Problem")}}
+			response["content"] = jsonObject{"application/problem+json": jsonObject{"schema": ref("Problem")}}
 		case r.answer != nil || r.media != nil:
 			response["content"] = d.content(r)
 		}
@@ -120,13 +120,13 @@ func (d *documenter) responses(r route) object {
 }
 
 // content is what a success of a route holds.
-func (d *documenter) content(r route) object {
-	content := object{}
+func (d *documenter) content(r route) jsonObject {
+	content := jsonObject{}
 	if r.answer != nil {
-		content["application/json"] = object{"schema": d.schema(reflect.TypeOf(r.answer))}
+		content["application/json"] = jsonObject{"schema": d.schema(reflect.TypeOf(r.answer))}
 	}
 	for _, media := range r.media {
-		content[media] = object{"schema": object{"type": "string"}}
+		content[media] = jsonObject{"schema": jsonObject{"type": "string"}}
 	}
 	return content
 }
@@ -146,7 +146,7 @@ func documented(r route) []int {
 	return all
 }
 
-func ref(name string) object { return object{"$ref": "#/components/schemas/" + name} }
+func ref(name string) jsonObject { return jsonObject{"$ref": "#/components/schemas/" + name} }
 
 // close marks what a request is made of: there, unknown keys are refused.
 func (d *documenter) close(t reflect.Type) {
@@ -165,32 +165,32 @@ func (d *documenter) close(t reflect.Type) {
 	}
 }
 
-func (d *documenter) schema(t reflect.Type) object {
+func (d *documenter) schema(t reflect.Type) jsonObject {
 	switch t.Kind() {
 	case reflect.Pointer:
 		return d.schema(t.Elem())
 	case reflect.Slice:
-		return object{"type": "array", "items": d.schema(t.Elem())}
+		return jsonObject{"type": "array", "items": d.schema(t.Elem())}
 	case reflect.Map:
-		return object{"type": "object", "additionalProperties": d.schema(t.Elem())}
+		return jsonObject{"type": "object", "additionalProperties": d.schema(t.Elem())}
 	case reflect.String:
-		return object{"type": "string"}
+		return jsonObject{"type": "string"}
 	case reflect.Bool:
-		return object{"type": "boolean"}
+		return jsonObject{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
-		return object{"type": "integer"}
+		return jsonObject{"type": "integer"}
 	case reflect.Float64:
-		return object{"type": "number"}
+		return jsonObject{"type": "number"}
 	case reflect.Struct:
 		if t == reflect.TypeFor[time.Time]() {
-			return object{"type": "string", "format": "date-time"}
+			return jsonObject{"type": "string", "format": "date-time"}
 		}
 		name := t.Name()
 		if strings.HasSuffix(name, "List") || name == "finding" {
 			return d.structure(t) // in place
 		}
 		if d.schemas[name] == nil {
-			d.schemas[name] = object{} // what refers to itself ends here
+			d.schemas[name] = jsonObject{} // what refers to itself ends here
 			d.schemas[name] = d.structure(t)
 		}
 		return ref(name)
@@ -198,8 +198,8 @@ func (d *documenter) schema(t reflect.Type) object {
 	panic("no schema for " + t.String())
 }
 
-func (d *documenter) structure(t reflect.Type) object {
-	properties, required := object{}, []string{}
+func (d *documenter) structure(t reflect.Type) jsonObject {
+	properties, required := jsonObject{}, []string{}
 	for field := range t.Fields() {
 		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 		property := d.schema(field.Type)
@@ -211,7 +211,7 @@ func (d *documenter) structure(t reflect.Type) object {
 			required = append(required, name)
 		}
 	}
-	s := object{"type": "object", "properties": properties}
+	s := jsonObject{"type": "object", "properties": properties}
 	if len(required) > 0 {
 		s["required"] = required
 	}

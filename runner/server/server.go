@@ -26,6 +26,7 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/engine"
 	"github.com/batchpattern/terraform-provider-batch/runner/secret"
+	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 	"github.com/batchpattern/terraform-provider-batch/runner/trigger"
 )
@@ -48,6 +49,7 @@ type Options struct {
 	// SecretsDir and EnvironmentFile are looked at by the doctor.
 	SecretsDir      string
 	EnvironmentFile string
+	Inputs          source.Options // what the doctor reads inputs with
 	Log             *slog.Logger
 	Now             func() time.Time
 }

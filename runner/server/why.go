@@ -67,6 +67,8 @@ func cause(why api.Why) string {
 		return "it waits in the queue: " + waits(run.Reason)
 	case !run.State.Ended():
 		return fmt.Sprintf("it is under way: %s", run.State) + notReady(why)
+	case run.State == api.RunSucceeded && run.Counts.Gone > 0:
+		return fmt.Sprintf("%s of %s planned records are committed, the others had no row to be written to", api.Thousands(run.Counts.Committed), api.Thousands(run.Counts.Planned))
 	case run.State == api.RunSucceeded:
 		return fmt.Sprintf("every one of %s planned records is committed", api.Thousands(run.Counts.Planned))
 	case run.State == api.RunCancelled:
@@ -118,6 +120,8 @@ func waits(reason api.Reason) string {
 	switch reason {
 	case api.ReasonWaitingForSlot:
 		return "as many runs as allowed are under way (max_concurrent_runs)"
+	case api.ReasonWaitingForInput:
+		return "its input is not there yet (input.wait_for)"
 	case api.ReasonWaitingForTurn:
 		return "another run of the job is before it"
 	}
@@ -149,8 +153,9 @@ func next(run api.Run, dead []store.DeadKind) []string {
 	}
 	commands := look(run)
 	switch {
-	case run.Reason == api.Reason(api.ClassInputChanged), // its plan is of an input that is gone
-		run.Reason == api.ReasonModelChanged: // and of a model that is gone
+	case run.Reason == api.ReasonInputLate, // nothing was planned yet
+		run.Reason == api.Reason(api.ClassInputChanged), // its plan is of an input that is gone
+		run.Reason == api.ReasonModelChanged:            // and of a model that is gone
 		return append(commands, rerun(run))
 	case run.State == api.RunIncomplete && run.Counts.Unfinished > 0, run.State != api.RunIncomplete && !overThreshold(run):
 		commands = append(commands, retry)
@@ -158,8 +163,8 @@ func next(run api.Run, dead []store.DeadKind) []string {
 	if command := again(run, dead); run.Counts.DeadLettered > 0 && command != "" {
 		commands = append(commands, command)
 	}
-	if run.Counts.Carried > 0 {
-		commands = append(commands, "batch-runner run "+run.Job) // takes them without waiting
+	if now := "batch-runner run " + run.Job; run.Counts.Carried > 0 && !slices.Contains(commands, now) {
+		commands = append(commands, now) // takes them without waiting
 	}
 	if (run.Withheld || run.State == api.RunStopped) && run.Counts.Staged > 0 {
 		commands = append(commands, "batch-runner accept "+run.ID+` --reason "…"`)
@@ -175,7 +180,7 @@ func look(run api.Run) (commands []string) {
 	if run.State != api.RunIncomplete && run.Launches > 0 {
 		commands = append(commands, "batch-runner logs "+run.ID)
 	}
-	if run.State == api.RunFailed && run.Reason != api.ReasonMaxFailed {
+	if run.State == api.RunFailed && run.Reason != api.ReasonMaxFailed && run.Reason != api.ReasonInputLate {
 		commands = append(commands, "batch-runner doctor "+run.Job)
 	}
 	return commands
@@ -197,6 +202,9 @@ func again(run api.Run, dead []store.DeadKind) string {
 		case api.ClassInputChanged:
 		case api.ClassBadRecord:
 			command = rerun(run)
+			if k.File == "" { // a row: corrected, it is found again
+				command = "batch-runner run " + run.Job
+			}
 		default:
 			return "batch-runner retry " + run.ID + " --dead-letters"
 		}

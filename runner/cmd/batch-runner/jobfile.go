@@ -36,6 +36,17 @@ func resolve(job api.Job, folder string) api.Job {
 	if in := job.Input.Files; in != nil {
 		in.URI = join(escapeGlob(escapeBraces(folder)), in.URI)
 	}
+	if wait := job.Input.WaitFor; wait != nil {
+		wait.URI = join(escapeGlob(escapeBraces(folder)), wait.URI)
+	}
+	if program := job.Predict.Program; program != nil {
+		if program.WorkingDir != "" {
+			program.WorkingDir = join(folder, program.WorkingDir)
+		}
+		if len(program.Command) > 0 && strings.Contains(program.Command[0], "/") {
+			program.Command[0] = join(folder, program.Command[0])
+		}
+	}
 	if out := job.Output.Files; out != nil {
 		out.URI = join(escapeBraces(folder), out.URI)
 	}

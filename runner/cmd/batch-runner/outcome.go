@@ -47,7 +47,11 @@ func (p *printer) errors(why api.Why) {
 		p.line("dead letters, for example:")
 	}
 	for _, d := range why.DeadLetters {
-		p.line("  %s%s %s: %s", place(d), prefixed(" ", keyed(d.Key)), d.Class, failure(d))
+		key := keyed(d.Key)
+		if d.Source.Table != "" {
+			key = "" // it is in the place
+		}
+		p.line("  %s%s %s: %s", place(d), prefixed(" ", key), d.Class, failure(d))
 		if d.Input != "" {
 			p.line("    input: %s", short(d.Input))
 		}
@@ -55,7 +59,7 @@ func (p *printer) errors(why api.Why) {
 }
 
 // place is where a dead letter's record stands.
-func place(d api.DeadLetter) string { return fmt.Sprintf("%s:%d", d.Source.File, d.Source.Line) }
+func place(d api.DeadLetter) string { return d.Source.String() }
 
 // failure is a dead letter's error without the place that it may begin with.
 func failure(d api.DeadLetter) string { return strings.TrimPrefix(d.Error, place(d)+": ") }
