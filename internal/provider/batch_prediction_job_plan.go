@@ -52,14 +52,14 @@ func (r *jobResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 	}
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("summary"), plannedSummary(model, unknown))...)
 	if req.State.Raw.IsNull() {
-		r.warn(model, nil, unknown, &resp.Diagnostics)
+		r.warn(model, api.Job{}, unknown, &resp.Diagnostics)
 		return // created
 	}
 	prior, ok := readJob(req.State.Raw, &resp.Diagnostics)
 	if !ok {
 		return
 	}
-	r.warn(model, prior.Schedule, unknown, &resp.Diagnostics)
+	r.warn(model, prior.Job, unknown, &resp.Diagnostics)
 	runnerID := knownRunner(ctx, prior, recall[jobMemory](ctx, req.Private, &resp.Diagnostics), req.Identity)
 	if movesAway(model, unknown, runnerID) {
 		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("runner"))
@@ -82,12 +82,14 @@ func plannedSummary(model jobModel, unknown []string) types.String {
 	return types.StringValue(model.Summary(words(model.Schedule)))
 }
 
-// warn tells the surprises of a schedule once, when it is new.
-func (r *jobResource) warn(model jobModel, prior *api.Schedule, unknown []string, diags *diagnostics) {
-	if model.Schedule == nil || holdsUnknown("/schedule", unknown) || reflect.DeepEqual(model.Schedule, prior) {
-		return
+// warn tells the surprises of a job once, when what they are about is new.
+func (r *jobResource) warn(model jobModel, prior api.Job, unknown []string, diags *diagnostics) {
+	if model.Schedule != nil && !holdsUnknown("/schedule", unknown) && !reflect.DeepEqual(model.Schedule, prior.Schedule) {
+		diags.Append(surprises(model.Name, *model.Schedule, r.session.now())...)
 	}
-	diags.Append(surprises(model.Name, *model.Schedule, r.session.now())...)
+	if warnings := api.Warnings(model.Job); !reflect.DeepEqual(warnings, api.Warnings(prior)) {
+		diags.Append(cautions(model.Name, certain(warnings, unknown))...)
+	}
 }
 
 // memoryKept checks that an edit that makes an incremental job read something
@@ -100,9 +102,21 @@ func memoryKept(planned, prior api.Job) []api.Error {
 	}
 	return []api.Error{{
 		Pointer: "/input/state",
-		Message: fmt.Sprintf("is required: with another files.uri (%q, was %q) it must be said what becomes of the memory of the files that were taken", planned.Input.Files.URI, prior.Input.Files.URI),
-		Hint:    fmt.Sprintf("Write state = %q to forget it, so that every file is new, or state = %q to take it along.", api.StateReset, api.StateKeep),
+		Message: fmt.Sprintf("is required: with another %s it must be said what becomes of the memory of what was taken", changedInput(planned.Input, prior.Input)),
+		Hint:    fmt.Sprintf("Write state = %q to forget it, so that everything is new, or state = %q to take it along.", api.StateReset, api.StateKeep),
 	}}
+}
+
+// changedInput names what makes the input another one.
+func changedInput(planned, prior api.Input) string {
+	switch {
+	case planned.Files != nil && prior.Files != nil:
+		return fmt.Sprintf("files.uri (%q, was %q)", planned.Files.URI, prior.Files.URI)
+	case planned.SQL != nil && prior.SQL != nil && planned.Mode == prior.Mode:
+		return "query, database or watermark column"
+	default:
+		return "kind of input"
+	}
 }
 
 // movesAway tells whether the plan names another runner than the one that has

@@ -11,15 +11,15 @@ import (
 
 func predictSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		Required: true, MarkdownDescription: "Who predicts, and how to talk to it: exactly one of `server` and `endpoint`.",
+		Required: true, MarkdownDescription: "Who predicts, and how to talk to it: exactly one of `server`, `endpoint` and `program`.",
 		Attributes: map[string]schema.Attribute{
 			"protocol": schema.StringAttribute{
-				Required: true,
-				MarkdownDescription: fmt.Sprintf("What the prediction server speaks: `%s` (Open Inference Protocol: KServe, MLServer, Triton, …) or `%s` (TensorFlow Serving's REST API).",
+				Optional: true,
+				MarkdownDescription: fmt.Sprintf("What the prediction server speaks: `%s` (Open Inference Protocol: KServe, MLServer, Triton, …) or `%s` (TensorFlow Serving's REST API). Required but with `program`.",
 					api.ProtocolOIPv2, api.ProtocolTFv1),
 			},
 			"model": schema.SingleNestedAttribute{
-				Required: true, MarkdownDescription: "The model on the server.",
+				Optional: true, MarkdownDescription: "The model on the server. Required but with `program`.",
 				Attributes: map[string]schema.Attribute{
 					"name":    schema.StringAttribute{Required: true, MarkdownDescription: "Its name."},
 					"version": schema.StringAttribute{Optional: true, MarkdownDescription: "Its version. Default: the one the server takes."},
@@ -28,11 +28,16 @@ func predictSchema() schema.Attribute {
 			"features": featuresSchema(),
 			"outputs": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Columns of the result: name to output of the model, with an index where one value of it is wanted (`predict_proba[1]`). Default: every output under its own name.",
+				MarkdownDescription: "Columns of the result: name to output of the model, with an index where one value of it is wanted (`predict_proba[1]`), or a JSON pointer into a record's prediction (`/scores/0`). Default: every output under its own name.",
+			},
+			"nan": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: fmt.Sprintf("What becomes of a prediction that is NaN or infinite, for which JSON has no number: `%s`, `%s` (its text), or `%s`, which makes the record a dead letter. Default: `%s`.",
+					api.NaNNull, api.NaNString, api.NaNError, api.DefaultNaN),
 			},
 			"rows_per_request": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: fmt.Sprintf("Records in one request, 1 to 100,000. Default: `%d`.", api.DefaultRowsPerRequest),
+				MarkdownDescription: fmt.Sprintf("Records in one request, 1 to 100,000; not with `program` per `%s`, where a mini-batch is one. Default: `%d`.", api.PerMiniBatch, api.DefaultRowsPerRequest),
 			},
 			"request_timeout": schema.StringAttribute{
 				Optional: true, CustomType: durationText,
@@ -68,17 +73,22 @@ func predictSchema() schema.Attribute {
 					"url": schema.StringAttribute{Required: true, MarkdownDescription: "Its address: `http://host:port` or `https://host:port`, with a base path if it has one."},
 				},
 			},
+			"program": programSchema(),
 		},
 	}
 }
 
 func featuresSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
-		Required: true, MarkdownDescription: "What is sent of each record.",
+		Required: true, MarkdownDescription: "What is sent of each record: exactly one of `columns` and `exclude`.",
 		Attributes: map[string]schema.Attribute{
 			"columns": schema.ListAttribute{
-				Required: true, ElementType: types.StringType,
-				MarkdownDescription: "Input columns, in the model's order.",
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Input columns to send, in the model's order.",
+			},
+			"exclude": schema.ListAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Input columns not to send: all others are sent, in the input's order, but `input.key` and what only `output.keep` names. `[]` sends all of them.",
 			},
 			"as": schema.StringAttribute{
 				Optional: true,
@@ -116,11 +126,7 @@ func serverSchema() schema.Attribute {
 			"secret_env": schema.MapNestedAttribute{
 				Optional:            true,
 				MarkdownDescription: "Environment variables whose values are secrets, read by the runner when it launches the server. Default: none.",
-				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-					"secret": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of a file in the runner's `secrets_dir`. Exactly one of `secret`, `file` and `env`."},
-					"file":   schema.StringAttribute{Optional: true, MarkdownDescription: "Absolute path of a file on the runner's host."},
-					"env":    schema.StringAttribute{Optional: true, MarkdownDescription: "Name of a variable in the runner's `environment_file`."},
-				}},
+				NestedObject:        schema.NestedAttributeObject{Attributes: secretAttributes()},
 			},
 			"start_timeout": schema.StringAttribute{
 				Optional: true, CustomType: durationText,
@@ -137,6 +143,38 @@ func serverSchema() schema.Attribute {
 			"price_per_hour": schema.StringAttribute{
 				Optional: true, CustomType: priceText,
 				MarkdownDescription: "What an hour of one server costs, like `0.35` or `0.35 EUR`, for the cost of runs. Default: no cost is told.",
+			},
+		},
+	}
+}
+
+func programSchema() schema.Attribute {
+	return schema.SingleNestedAttribute{
+		Optional: true,
+		MarkdownDescription: "A program that predicts: a JSON object per record and line on its standard input, a JSON value per prediction and line on its standard output, in the same order. " +
+			"It ends with 0 after its last line; 10 says that it may work another time, 11 that it never will with these records, 12 that its input is bad.",
+		Attributes: map[string]schema.Attribute{
+			"command": schema.ListAttribute{
+				Required: true, ElementType: types.StringType,
+				MarkdownDescription: "Program and arguments, without a shell and without placeholders; a program without a path is looked for in the `PATH` of whoever started the runner.",
+			},
+			"working_dir": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Absolute path of the folder to start it in. Default: the runner's.",
+			},
+			"env": schema.MapAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Environment variables, beside `PATH`, `HOME`, `LANG` and `TZ`. Default: none.",
+			},
+			"secret_env": schema.MapNestedAttribute{
+				Optional:            true,
+				MarkdownDescription: "Environment variables whose values are secrets, read by the runner when it starts the program. Default: none.",
+				NestedObject:        schema.NestedAttributeObject{Attributes: secretAttributes()},
+			},
+			"per": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: fmt.Sprintf("`%s`: processes live as long as the run, one for each request in flight, and get its requests one after another; `%s`: each mini-batch has a process of its own, which reads it to the end. Default: `%s`.",
+					api.PerSlot, api.PerMiniBatch, api.DefaultPer),
 			},
 		},
 	}

@@ -38,8 +38,8 @@ func retrySchema() schema.Attribute {
 			},
 			"max_carries": schema.Int64Attribute{
 				Optional: true,
-				MarkdownDescription: fmt.Sprintf("With policy `%s` or input mode `%s` only: how many runs may send a record in vain before it becomes a dead letter, 1 to 1000. Default: `%d`.",
-					api.PolicyNextBatch, api.ModeNewFiles, api.DefaultMaxCarries),
+				MarkdownDescription: fmt.Sprintf("With policy `%s` or input mode `%s` or `%s` only: how many runs may send a record in vain before it becomes a dead letter, 1 to 1000. Default: `%d`.",
+					api.PolicyNextBatch, api.ModeNewFiles, api.ModeWatermark, api.DefaultMaxCarries),
 			},
 		},
 	}

@@ -215,7 +215,7 @@ func TestASpecHoldsNothingComputed(t *testing.T) {
 // Terraform drops keys it does not know inside an object. Where every key may
 // be left out, a misspelt one would leave nothing behind.
 func TestNoObjectOfAJobIsAllOptional(t *testing.T) {
-	oneOf := []string{"schedule", "schedule.dst", "predict.server.secret_env"} // exactly, or at least, one of a named set
+	oneOf := []string{"schedule", "schedule.dst", "input", "input.sql.dsn", "predict.features", "predict.server.secret_env", "predict.program.secret_env", "output", "output.sql.dsn"} // exactly, or at least, one of a named set
 	h := newHarness(t, object{})
 	var walk func(prefix string, attributes []*tfprotov6.SchemaAttribute)
 	walk = func(prefix string, attributes []*tfprotov6.SchemaAttribute) {

@@ -40,7 +40,7 @@ func TestTheDataSourceOfARun(t *testing.T) {
 	h.clean(diags)
 	letter := func(line int64) object {
 		return object{
-			"key": object{"id": "k"}, "file": "/in/a.csv", "line": line, "mini_batch": int64(3), "class": "data", "status": int64(422), "error": "no age",
+			"key": object{"id": "k"}, "file": "/in/a.csv", "line": line, "table": nil, "mini_batch": int64(3), "class": "data", "status": int64(422), "error": "no age",
 			"group": nil, "attempts": int64(2), "first_seen": "2026-01-14T02:00:00Z", "last_seen": "2026-01-14T02:01:00Z",
 		}
 	}

@@ -123,7 +123,10 @@ type runAnswer struct {
 // deadLetter is one without the record.
 type deadLetter struct {
 	api.DeadLetter
-	api.Place // its file and line, beside the rest
+	// Where it stands, beside the rest.
+	File  string `json:"file,omitzero"`
+	Line  int64  `json:"line,omitzero"`
+	Table string `json:"table,omitzero"`
 }
 
 // ask puts an answer together. A run that goes on may change meanwhile.
@@ -149,7 +152,7 @@ func ask(ctx context.Context, c *client.Client, config runConfig) (a runAnswer, 
 			if err != nil {
 				return a, err
 			}
-			if a.DeadLetters = append(a.DeadLetters, deadLetter{letter, letter.Source}); len(a.DeadLetters) == limit {
+			if a.DeadLetters = append(a.DeadLetters, deadLetter{letter, letter.Source.File, letter.Source.Line, letter.Source.Table}); len(a.DeadLetters) == limit {
 				break
 			}
 		}

@@ -89,14 +89,20 @@ func surprises(job string, s api.Schedule, now time.Time) diagnostics {
 	if err != nil {
 		return nil
 	}
+	return cautions(job, rule.Warnings(now))
+}
+
+// cautions are findings shown as warnings, with the name of their job.
+func cautions(job string, warnings []api.Error) diagnostics {
 	about := "job " + job
 	if job == "" { // not known yet
 		about = "the job"
 	}
 	var all diagnostics
-	for _, warning := range rule.Warnings(now) {
+	for _, warning := range warnings {
+		top, _, _ := strings.Cut(strings.TrimPrefix(warning.Pointer, "/"), "/")
 		shown := diagnose(warning)
-		all.Append(diag.NewAttributeWarningDiagnostic(path.Root("schedule"), about+": "+shown.Summary(), shown.Detail()))
+		all.Append(diag.NewAttributeWarningDiagnostic(path.Root(top), about+": "+shown.Summary(), shown.Detail()))
 	}
 	return all
 }

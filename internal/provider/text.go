@@ -33,6 +33,7 @@ type text struct {
 var (
 	durationText  = text{kind: "duration", check: checkDuration}
 	thresholdText = text{kind: "threshold", check: checkThreshold}
+	sizeText      = text{kind: "size", check: checkSize}
 	priceText     = text{kind: "price", check: checkPrice}
 	uriText       = text{kind: "uri", check: checkURI}
 	instantText   = text{kind: "instant", check: checkInstant}
@@ -86,6 +87,14 @@ func checkPrice(value string) string {
 		return ""
 	}
 	_, err := api.ParsePrice(value)
+	return messageOf(err)
+}
+
+func checkSize(value string) string {
+	if value == "" {
+		return ""
+	}
+	_, err := api.Size(value).Parse()
 	return messageOf(err)
 }
 
