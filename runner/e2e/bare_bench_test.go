@@ -81,7 +81,8 @@ func bare(input, url, out string) error {
 	job := benchJob(out, input).WithDefaults()
 	columns := slices.Concat(job.Predict.Features.Columns, job.Output.Keep)
 	occasion := api.Occasion{Occurrence: time.Unix(0, 0).UTC(), Run: "bare"}
-	files, err := source.Find(*job.Input.Files, occasion, columns)
+	inputs := source.New(source.Options{})
+	files, err := inputs.Find(ctx, job.Input, occasion, columns)
 	if err != nil {
 		return err
 	}
@@ -103,14 +104,14 @@ func bare(input, url, out string) error {
 	}
 	var cuts []split.Slice
 	for i, file := range files {
-		err = errors.Join(err, split.File(ctx, i, file, split.Options{Rows: *job.MiniBatch.Rows}, func(s split.Slice) error {
+		err = errors.Join(err, split.File(ctx, inputs, i, file, split.Options{Rows: *job.MiniBatch.Rows}, func(s split.Slice) error {
 			cuts = append(cuts, s)
 			return nil
 		}))
 	}
 	for n, s := range cuts {
 		if err == nil {
-			err = barePart(ctx, job, files[s.File], s, client, output, int64(n+1))
+			err = barePart(ctx, inputs, job, files[s.File], s, client, output, int64(n+1))
 		}
 	}
 	return err
@@ -125,14 +126,14 @@ type asked struct {
 }
 
 // barePart predicts a slice: requests side by side, answers in order.
-func barePart(ctx context.Context, job api.Job, pinned source.File, s split.Slice, client *predict.Client, output *sink.Files, number int64) error {
-	file, err := pinned.Open()
+func barePart(ctx context.Context, inputs *source.Inputs, job api.Job, pinned source.File, s split.Slice, client *predict.Client, output *sink.Files, number int64) error {
+	file, err := inputs.Open(ctx, pinned)
 	if err != nil {
 		return err
 	}
 	defer file.Close() //nolint:errcheck // read only
 	features := len(job.Predict.Features.Columns)
-	reader, err := pinned.Records(file, s.Offset, s.Length, s.FirstLine, slices.Concat(job.Predict.Features.Columns, job.Output.Keep))
+	reader, err := file.Records(s.Offset, s.Length, s.FirstLine, slices.Concat(job.Predict.Features.Columns, job.Output.Keep))
 	if err != nil {
 		return err
 	}
@@ -184,7 +185,11 @@ func barePart(ctx context.Context, job api.Job, pinned source.File, s split.Slic
 			return q.err
 		}
 		if part == nil {
-			if part, err = output.Stage(1, number, 1, slices.Concat(job.Output.Keep, q.response.Columns())); err != nil {
+			var columns []api.Column
+			for _, name := range slices.Concat(job.Output.Keep, q.response.Columns()) {
+				columns = append(columns, api.Column{Name: name})
+			}
+			if part, err = output.Stage(1, number, 1, columns); err != nil {
 				return err
 			}
 		}

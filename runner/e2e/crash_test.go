@@ -3,9 +3,12 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,6 +57,24 @@ var setups = []setup{
 	{name: "new_files", parts: 15, sent: 150, apply: func(w *world) {
 		w.job.Input.Mode, w.job.Input.Files.MinAge = api.ModeNewFiles, "1ms"
 	}, failures: []string{"plan.stored", "publish.renamed", "close.ledger"}},
+	{name: "compressed", parts: 15, sent: 150, apply: func(w *world) { w.zipInput() },
+		failures: []string{"plan.spooled", "plan.stored", "stage.row:4", "publish.renamed"}},
+}
+
+// zipInput has the job read its input compressed.
+func (w *world) zipInput() {
+	w.job.Input.Files.URI = w.input + ".gz"
+	if _, err := os.Stat(w.input + ".gz"); err == nil {
+		return // another world's, too
+	}
+	plain, err := os.ReadFile(w.input)
+	w.must(err)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err = z.Write(plain)
+	w.must(err)
+	w.must(z.Close())
+	w.must(os.WriteFile(w.input+".gz", packed.Bytes(), 0o644))
 }
 
 // The same command after a kill -9 goes on where the run stood: the output is

@@ -33,6 +33,7 @@ const (
 	Dead       Outcome = "dead"
 	Owed       Outcome = "owed"
 	Unfinished Outcome = "unfinished"
+	Gone       Outcome = "gone" // its row was, or is by now
 	Unread     Outcome = "unread"
 )
 

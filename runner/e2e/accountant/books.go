@@ -2,6 +2,7 @@ package accountant
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/csv"
@@ -151,21 +152,30 @@ func (b *books) known(path string) (known bool, err error) {
 }
 
 func (b *books) wholeFile(path string) ([]planned, error) {
-	info, err := os.Stat(path)
+	text, err := plain(path)
 	if err != nil {
 		return nil, err
 	}
-	header, err := os.ReadFile(path)
+	start := int64(bytes.IndexByte(text, '\n') + 1)
+	return b.slice(path, start, int64(len(text))-start, 2)
+}
+
+// plain is the content of an input file, decompressed where it is compressed.
+func plain(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.HasSuffix(path, ".gz") {
+		return text, err
+	}
+	z, err := gzip.NewReader(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
-	start := int64(bytes.IndexByte(header, '\n') + 1)
-	return b.slice(path, start, info.Size()-start, 2)
+	return io.ReadAll(z)
 }
 
 // slice reads the records at a place of a CSV file with a header.
 func (b *books) slice(path string, offset, length, line int64) (all []planned, err error) {
-	text, err := os.ReadFile(path)
+	text, err := plain(path)
 	if err != nil {
 		return nil, err
 	}

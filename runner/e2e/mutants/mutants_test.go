@@ -42,7 +42,7 @@ var mutants = []mutant{
 		file: "runner/engine/commit.go",
 		old:  "	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {\n		counted, err := tx.Run(x.run.ID)",
 		new: "	x.run.Intent = store.Intent{State: api.RunSucceeded, Revision: ahead.revision, Parts: ahead.parts, Folder: x.out.Folder(), At: x.e.Now()}\n" +
-			"	if err := x.publishOnce(); err != nil {\n		return err\n	}\n" +
+			"	if _, err := x.publishOnce(ctx); err != nil {\n		return err\n	}\n" +
 			"	err = x.e.Store.Write(ctx, func(tx *store.Tx) error {\n		counted, err := tx.Run(x.run.ID)",
 		test: histories, room: "./runner/engine", drawn: true,
 	},
@@ -62,13 +62,19 @@ var mutants = []mutant{
 	{
 		bug:  "skip the folder fsync",
 		file: "runner/sink/stage.go",
-		old:  "	if err := p.sink.fs.SyncDir(filepath.Dir(p.full())); err != nil {\n		return err\n	}\n", new: "",
+		old:  "	if err := p.staging.fs.SyncDir(filepath.Dir(p.full())); err != nil {\n		return err\n	}\n", new: "",
 		test: "TestAPartIsSyncedBeforeItsFolderIs", room: "./runner/sink",
 	},
 	{
 		bug:  "count a dead letter twice",
 		file: "runner/store/mini_batches.go",
 		old:  "c.DeadLettered += g.dead", new: "c.DeadLettered += 2 * g.dead",
+		test: "TestTheAccountsBalanceAfterEveryTransition", room: "./runner/store", drawn: true,
+	},
+	{
+		bug:  "count a gone record as committed",
+		file: "runner/store/mini_batches.go",
+		old:  "c.Committed += g.staged - g.gone", new: "c.Committed += g.staged",
 		test: "TestTheAccountsBalanceAfterEveryTransition", room: "./runner/store", drawn: true,
 	},
 	{
