@@ -1,0 +1,5 @@
+CREATE TABLE items (
+  id         bigint PRIMARY KEY,
+  `values`   json NOT NULL,
+  prediction json NULL
+);
