@@ -56,7 +56,8 @@ spawn() {
     set -- setpriv --reuid="$user" --regid="$(id -gn "$user")" --init-groups "$@"
   fi
   (cd "$dir/$name" && exec setsid "$@") > "$dir/$name.log" 2>&1 < /dev/null &
-  echo "$name $!" >> "$dir/pids"
+  started=$!
+  echo "$name $started" >> "$dir/pids"
 }
 
 # pid NAME is the server's process, if it is alive and still ours.
@@ -66,13 +67,14 @@ pid() {
   if [ -n "$pid" ] && tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF "$dir/$1"; then echo "$pid"; fi
 }
 
-# ready NAME COMMAND… waits up to a minute for the command to succeed.
+# ready NAME COMMAND… waits up to a minute for the command to succeed, unless
+# the server that was spawned last has ended.
 ready() {
   local name=$1
   shift
   for _ in $(seq 600); do
     if "$@" > /dev/null 2>&1; then return; fi
-    [ -n "$(pid "$name")" ] || break
+    kill -0 "$started" 2>/dev/null || break
     sleep 0.1
   done
   say "$name does not start:"
