@@ -26,12 +26,12 @@ func (f *sqliteFile) bound(s *statement, value any) string {
 	return s.arg(value)
 }
 
-// bounded compares instants in the form that the row has, with a space or a T
-// in the middle: they are texts.
+// bounded compares instants as texts, which is what they are, with a space or a
+// T in the middle and perhaps a Z at the end. Without these a later bound is
+// never the smaller text, so that no row lies between two marks twice.
 func (f *sqliteFile) bounded(s *statement, column, operator, bound string) string {
 	if at, err := time.Parse(time.RFC3339Nano, bound); err == nil {
-		return fmt.Sprintf("%s %s CASE WHEN substr(%s, 11, 1) = 'T' THEN %s ELSE %s END", column, operator, column,
-			s.arg(at.UTC().Format(time.RFC3339Nano)), f.bound(s, at))
+		return fmt.Sprintf("replace(rtrim(%s, 'Z'), 'T', ' ') %s %s", column, operator, f.bound(s, at))
 	}
 	return fmt.Sprintf("%s %s CASE WHEN typeof(%s) = 'text' THEN %s ELSE CAST(%s AS NUMERIC) END", column, operator, column, s.arg(bound), s.arg(bound))
 }
