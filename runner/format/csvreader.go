@@ -16,6 +16,7 @@ type csvReader struct {
 	slot    []int // for each column, its slot in wanted, or -1
 	last    int   // the last wanted column
 	nulls   map[string]bool
+	scan    quickCSV
 	cells   cellScanner
 	record  Record
 }
@@ -44,6 +45,9 @@ func newCSVReader(records *frames, header, project, nulls []string) (*csvReader,
 }
 
 func (c *csvReader) Read() (*Record, error) {
+	if c.quick() {
+		return &c.record, nil
+	}
 	if err := c.records.next(); err != nil {
 		return nil, err
 	}
@@ -135,8 +139,9 @@ func (c *csvReader) quotedFields(raw []byte) (int, error) {
 }
 
 var (
-	comma = []byte{','}
-	null  = Value{Bytes: []byte("null"), JSON: true}
+	comma   = []byte{','}
+	newline = []byte{'\n'}
+	null    = Value{Bytes: []byte("null"), JSON: true}
 
 	errBareQuote   = errors.New("has a quote in a field that does not begin with one; put the field in quotes and double those inside")
 	errAfterQuote  = errors.New("has text after the closing quote; double the quotes inside the field")
@@ -188,7 +193,7 @@ func (s *cellScanner) plain() {
 
 func (s *cellScanner) quoted() {
 	s.at++
-	start, copied := s.at, len(s.unquoted)
+	start := s.at
 	doubled := false
 	for {
 		i := bytes.IndexByte(s.raw[s.at:], '"')
@@ -200,10 +205,8 @@ func (s *cellScanner) quoted() {
 		if s.at == len(s.raw) || s.raw[s.at] != '"' {
 			break
 		}
-		// A doubled quote: one of the two belongs to the cell.
-		s.unquoted = append(s.unquoted, s.raw[start:s.at]...)
 		s.at++
-		start, doubled = s.at, true
+		doubled = true
 	}
 	if s.at < len(s.raw) && s.raw[s.at] != ',' {
 		s.err = errAfterQuote
@@ -211,7 +214,21 @@ func (s *cellScanner) quoted() {
 	}
 	s.cell = s.raw[start : s.at-1]
 	if doubled {
-		s.unquoted = append(s.unquoted, s.cell...)
-		s.cell = s.unquoted[copied:len(s.unquoted):len(s.unquoted)]
+		s.cell = s.undoubled(s.cell)
 	}
+}
+
+// undoubled is what is meant by the text inside quotes.
+func (s *cellScanner) undoubled(text []byte) []byte {
+	i := bytes.IndexByte(text, '"')
+	if i < 0 {
+		return text
+	}
+	copied := len(s.unquoted)
+	for ; i >= 0; i = bytes.IndexByte(text, '"') {
+		s.unquoted = append(s.unquoted, text[:i+1]...)
+		text = text[i+2:]
+	}
+	s.unquoted = append(s.unquoted, text...)
+	return s.unquoted[copied:len(s.unquoted):len(s.unquoted)]
 }

@@ -21,6 +21,10 @@ const maxZstdWindow = 128 << 20
 // input up to which it was read; those of r itself are given as they are.
 func Decompress(compression string, r io.Reader) (io.ReadCloser, error) {
 	d := &decompressor{compression: compression, input: counted{r: bufio.NewReaderSize(r, bufferSize)}}
+	start, _ := d.input.r.Peek(seemsSize) // an error comes again
+	if err := checkIsCompressed(compression, start); err != nil {
+		return nil, fmt.Errorf("decompress %s: %w", compression, err)
+	}
 	switch compression {
 	case api.CompressionGzip:
 		plain, err := gzip.NewReader(&d.input)

@@ -28,7 +28,6 @@ type Framer struct {
 	quoted bool // inside a quoted field
 	closed bool // the last byte was a quote that closed a field; another one reopens it
 	prev   byte // the last byte; '\n' before the first of a record
-	clean  int  // so many of the bytes to come are known to be no quotes
 
 	// What is known of the current record; after Next has found its end, of
 	// the one just ended.
@@ -53,57 +52,12 @@ func NewFramer(format string) (*Framer, error) {
 // inside quotes included.
 func (f *Framer) Lines() int64 { return f.lines }
 
-// Skip passes over up to limit records. It gives the bytes it has passed, all
-// of data if that holds fewer records, and the records that ended in them.
-func (f *Framer) Skip(data []byte, limit int64) (n int, records int64) {
-	for n < len(data) && records < limit {
-		if !f.begun {
-			passed, lines := f.plainLines(data[n:], limit-records)
-			n += passed
-			records += lines
-			if records == limit {
-				break
-			}
-		}
-		advance, ended := f.Next(data[n:])
-		n += advance
-		if ended && !f.blank {
-			records++
-		}
-	}
-	return n, records
-}
-
 // End tells the Framer that the stream is over, and whether a last record
 // without a line end stood there.
 func (f *Framer) End() bool {
 	record := f.begun && !f.blank
 	f.begun = false
 	return record
-}
-
-// plainLines is Skip for what nearly all records are: one line that lies in
-// data as a whole, holds no quote and does not begin with a blank. It stops
-// before the first other one.
-func (f *Framer) plainLines(data []byte, limit int64) (n int, lines int64) {
-	if f.csv {
-		data = data[:min(f.clean, len(data))]
-	}
-	rest := data
-	for lines < limit {
-		i := bytes.IndexByte(rest, '\n')
-		if i < 1 || rest[0] <= ' ' {
-			break
-		}
-		rest = rest[i+1:]
-		lines++
-	}
-	n = len(data) - len(rest)
-	if f.csv {
-		f.clean -= n
-	}
-	f.lines += lines
-	return n, lines
 }
 
 // Next works on data, which continues what earlier calls were given. It gives
@@ -144,42 +98,43 @@ func nextLine(data []byte) (n int, ended bool) {
 func (f *Framer) nextCSV(data []byte) (n int, ended bool) {
 	before := f.prev
 	if !f.quoted {
-		// Up to the next quote, line ends are all that counts.
-		if f.clean == 0 {
-			if f.clean = bytes.IndexByte(data, '"'); f.clean < 0 {
-				f.clean = len(data)
-			}
-		}
-		plain := data[:min(f.clean, len(data))]
-		n, ended = nextLine(plain)
-		f.clean -= n
-		if ended {
-			return n, true
+		// Where the line has no quote, its end is all that counts.
+		end, ended := nextLine(data)
+		if n = bytes.IndexByte(data[:end], '"'); n < 0 {
+			f.closed = false
+			return end, ended
 		}
 		if n > 0 {
 			f.closed, before = false, data[n-1]
 		}
 	}
-	quoted, closed := f.quoted, f.closed
-	for ; n < len(data) && !ended; n++ {
-		c := data[n]
-		switch {
-		case quoted && c == '"':
-			quoted, closed = false, true
-		case quoted:
-			if c == '\n' {
-				f.lines++
-			}
-		case c == '"':
-			quoted = closed || before == ',' || before == '\n'
-			closed, f.quotes = false, true
-		default:
-			closed, ended = false, c == '\n'
+	for n < len(data) && !ended {
+		if f.quoted {
+			n += f.inQuotes(data[n:])
+			before = '"'
+			continue
 		}
-		before = c
+		c := data[n]
+		if c == '"' {
+			f.quoted = f.closed || before == ',' || before == '\n'
+			f.quotes = true
+		}
+		f.closed, ended, before = false, c == '\n', c
+		n++
 	}
-	f.quoted, f.closed = quoted, closed
 	return n, ended
+}
+
+// inQuotes passes over what is in quotes, and the quote that closes it.
+func (f *Framer) inQuotes(data []byte) (n int) {
+	n = bytes.IndexByte(data, '"') + 1
+	if n == 0 {
+		n = len(data)
+	} else {
+		f.quoted, f.closed = false, true
+	}
+	f.lines += int64(bytes.Count(data[:n], newline))
+	return n
 }
 
 func (f *Framer) isBlank(data []byte) bool {

@@ -1,14 +1,17 @@
 package format_test
 
 import (
+	"bytes"
 	"slices"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
-func newFramer(t testing.TB, fileFormat string) *format.Framer {
-	t.Helper()
+func newFramer(t interface{ Fatal(args ...any) }, fileFormat string) *format.Framer {
 	framer, err := format.NewFramer(fileFormat)
 	if err != nil {
 		t.Fatal(err)
@@ -127,4 +130,97 @@ func countBySkip(t testing.TB, fileFormat string, text, sizes []byte, limit int6
 		total++
 	}
 	return total
+}
+
+// spot is a place behind a record, and the line ends before it.
+type spot struct {
+	end   int
+	lines int64
+}
+
+// framedByHand says where the records of a CSV text end, as plainly as can be.
+func framedByHand(text string) (spots []spot) {
+	quoted, closed, blank, begun := false, false, true, false
+	before := byte('\n')
+	var lines int64
+	for i := range len(text) {
+		c := text[i]
+		begun = true
+		if c == '\n' {
+			lines++
+		}
+		blank = blank && (c == '\n' || c == '\r')
+		switch {
+		case quoted:
+			quoted = c != '"'
+			closed = !quoted
+		case c == '"':
+			quoted, closed = closed || before == ',' || before == '\n', false
+		case c == '\n':
+			if !blank {
+				spots = append(spots, spot{i + 1, lines})
+			}
+			closed, blank, begun = false, true, false
+		default:
+			closed = false
+		}
+		before = c
+	}
+	if begun && !blank {
+		spots = append(spots, spot{len(text), lines})
+	}
+	return spots
+}
+
+// anyCSV draws a text, half of them without what CSV should not hold.
+func anyCSV(t *rapid.T) string {
+	cell := rapid.SampledFrom([]string{"1", "5.25", "setosa", "", "ä", "\"a\"", "\"a, b\"", "\"x\"\"y\"", "\"\"", "\"l\nm\"", "5\" disk", "\"a\"b", "\"", " ", "\r", strings.Repeat("long ", 30)})
+	glue := rapid.SampledFrom([]string{",", ",", ",", ",", "\n", "\n", "\r\n", "\n\n", "\n\r\n", "\n\r\r\n"})
+	sound := rapid.SampledFrom([]string{"1", "\"a, b\"", "\"x\"\"y\""})
+	cells := cell
+	if rapid.Bool().Draw(t, "sound") { // or nearly each block is passed byte by byte
+		cells = sound
+	}
+	var text strings.Builder
+	for range rapid.IntRange(0, 150).Draw(t, "cells") {
+		text.WriteString(cells.Draw(t, "cell") + glue.Draw(t, "glue"))
+	}
+	return text.String()
+}
+
+// Whatever the text and however it is cut, records end where they do byte by
+// byte, and so many lines are passed.
+func TestBlocksAreFramedAsTheirBytesAre(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		data := []byte(anyCSV(t))
+		want, limit := framedByHand(string(data)), rapid.Int64Range(1, 20).Draw(t, "limit")
+		for cut := range len(data) + 1 {
+			framer := newFramer(t, "csv")
+			var got []spot
+			at := 0
+			for _, end := range []int{cut, len(data)} {
+				for at < end {
+					n, records := framer.Skip(data[at:end], limit-int64(len(got))%limit)
+					at += n
+					for range records {
+						got = append(got, spot{at, framer.Lines()})
+					}
+					if at < end && int64(len(got))%limit != 0 {
+						t.Fatalf("%q: stopped at %d, cut at %d, after %d records", data, at, cut, len(got))
+					}
+				}
+			}
+			if framer.End() {
+				got = append(got, spot{at, framer.Lines()})
+			}
+			if len(got) != len(want) || framer.Lines() != int64(bytes.Count(data, []byte("\n"))) {
+				t.Fatalf("%q cut at %d: %d records on %d lines, not %d", data, cut, len(got), framer.Lines(), len(want))
+			}
+			for i := int(limit) - 1; i < len(got); i += int(limit) {
+				if got[i] != want[i] {
+					t.Fatalf("%q cut at %d: record %d ends at %+v, not %+v", data, cut, i, got[i], want[i])
+				}
+			}
+		}
+	})
 }

@@ -93,6 +93,15 @@ func (f *frames) take(open bool) {
 	f.line = f.first + f.framer.lines
 }
 
+// pass moves behind a whole record that ends at the given place and has so many
+// line ends.
+func (f *frames) pass(end, lines int) {
+	f.consumed += int64(end - f.start)
+	f.start, f.scanned = end, end
+	f.framer.lines += int64(lines)
+	f.line = f.first + f.framer.lines
+}
+
 // fill reads more, or sets eof.
 func (f *frames) fill() error {
 	if f.eof {

@@ -50,11 +50,25 @@ func TestCSVWithoutAHeader(t *testing.T) {
 		"1,2\n3,4\n":             {"1: 2|1", "2: 4|3"},
 		"\uFEFF\"1\",2\r\n3,4\r": {"1: 2|1", "2: 4|3"},
 		"\n1,2\n":                {"2: 2|1"},
-		"1,2,3\n3,4\n":           {"1! has 3 fields where the header has 2", "2: 4|3"},
+		"3,4\n1,2,3\n":           {"1: 4|3", "2! has 3 fields where the header has 2"},
+		"1,2\"\n3,4\n":           {"1! column \"b\": has a quote in a field that does not begin with one; put the field in quotes and double those inside", "2: 4|3"},
 		"":                       nil,
 	} {
 		if got := readFile(t, o, file, "b", "a"); !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", file, got, want)
+		}
+	}
+}
+
+// One wrong list of columns is one error, not a dead letter for each record.
+func TestTheFirstRecordHasAsManyFieldsAsColumnsAreNamed(t *testing.T) {
+	o := format.Options{Format: api.FormatCSV, Columns: []string{"a", "b"}}
+	for file, want := range map[string]string{
+		"\n1,2,3\n":    "line 2: the first record has 3 fields, and input.files.columns names 2; name every field there, or set",
+		"\"1,2\"\n1,2": "line 1: the first record has 1 fields, and input.files.columns names 2;",
+	} {
+		if _, err := format.ReadPreamble(o, strings.NewReader(file)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", file, err, want)
 		}
 	}
 }
@@ -96,7 +110,6 @@ func TestNoGoodRecordIsLostAmongBadOnes(t *testing.T) {
 			"9! has 3 fields where the header has 2", `10! column "b": has text after the closing quote; double the quotes inside the field`, "12: 11|12"}},
 		"carriage returns alone end nothing": {header, "a,b\n1,2\r3,4\n5,6\n", []string{"2! has 3 fields where the header has 2", "3: 5|6"}},
 		"a carriage return in a cell":        {header, "a,b\n1\rx,2\n5,6\n", []string{"2: 1\rx|2", "3: 5|6"}},
-		"a header of one name":               {format.Options{Format: api.FormatCSV, Columns: []string{"a", "b"}}, "x\n1,2\n", []string{"1! has 1 fields where the header has 2", "2: 1|2"}},
 		"json lines": {format.Options{Format: api.FormatJSONL}, "\uFEFF{\"a\":1,\"b\":2}\r\n\n{\"a\":1}\n{\"a\":\"\xff\",\"b\":1}\nnull\n{\"a\":\"\\u0000\",\"b\":3}", []string{
 			"1: 1|2", `3! has no column "b"`, "4! is not UTF-8 at byte 7", "5! is null where a JSON object is wanted", "6: \"\\u0000\"|3"}},
 	} {

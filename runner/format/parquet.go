@@ -22,12 +22,30 @@ type Parquet struct {
 	source  io.ReaderAt
 	bodyEnd int64 // pages lie below
 	file    *parquet.File
-	chunks  [][]parquetformat.ColumnMetaData // as the footer says, per row group and leaf
+	chunks  [][]parquetChunk // as the footer says, per row group and leaf
 	indexes [][]parquetIndex
 	leaves  []*parquet.Column
 	columns []*parquetColumn
 	groups  []int64
 	rows    int64
+}
+
+// parquetChunk is the place of the values of a leaf in a row group, and how many
+// they are: no more of what the footer says of it, since wide files have a great
+// many of them.
+type parquetChunk struct {
+	codec  parquetformat.CompressionCodec
+	start  int64
+	size   int64
+	values int64
+}
+
+func chunkOf(m *parquetformat.ColumnMetaData) parquetChunk {
+	start := m.DataPageOffset
+	if m.DictionaryPageOffset > 0 && m.DictionaryPageOffset < start {
+		start = m.DictionaryPageOffset
+	}
+	return parquetChunk{codec: m.Codec, start: start, size: m.TotalCompressedSize, values: m.NumValues}
 }
 
 // parquetIndex is where the page index of a column chunk lies.
@@ -83,13 +101,13 @@ func (p *Parquet) take(metadata *parquetformat.FileMetaData) error {
 		}
 		p.rows += group.NumRows
 		p.groups = append(p.groups, group.NumRows)
-		chunks, indexes := make([]parquetformat.ColumnMetaData, len(group.Columns)), make([]parquetIndex, len(group.Columns))
+		chunks, indexes := make([]parquetChunk, len(group.Columns)), make([]parquetIndex, len(group.Columns))
 		for j := range group.Columns {
 			chunk := &group.Columns[j]
 			if chunk.FilePath != "" {
 				return fmt.Errorf("row group %d lies in another file, %q", i+1, chunk.FilePath)
 			}
-			chunks[j], indexes[j] = chunk.MetaData, parquetIndex{at: chunk.OffsetIndexOffset, size: int64(chunk.OffsetIndexLength)}
+			chunks[j], indexes[j] = chunkOf(&chunk.MetaData), parquetIndex{at: chunk.OffsetIndexOffset, size: int64(chunk.OffsetIndexLength)}
 			chunk.MetaData.Codec = parquetformat.Uncompressed
 			chunk.MetaData.DataPageOffset, chunk.MetaData.DictionaryPageOffset = 0, 0
 			chunk.MetaData.TotalCompressedSize = math.MaxInt64

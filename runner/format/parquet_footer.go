@@ -38,7 +38,7 @@ func readFooter(r io.ReaderAt, size int64) (*parquetformat.FileMetaData, int64, 
 
 func footerStart(r io.ReaderAt, size int64) (int64, error) {
 	if size < int64(len(parquetMagic)+parquetTail) {
-		return 0, fmt.Errorf("is not a Parquet file: it has only %d bytes", size)
+		return 0, fmt.Errorf("%w; it has only %d bytes", sniffed(r, size), size)
 	}
 	head, tail := make([]byte, len(parquetMagic)), make([]byte, parquetTail)
 	if err := errors.Join(readFullAt(r, head, 0), readFullAt(r, tail, size-parquetTail)); err != nil {
@@ -48,15 +48,24 @@ func footerStart(r io.ReaderAt, size int64) (int64, error) {
 	case magic == "PARE" || string(head) == "PARE":
 		return 0, errors.New("is an encrypted Parquet file; write it without encryption")
 	case string(head) != parquetMagic:
-		return 0, fmt.Errorf("is not a Parquet file: it begins with %q", head)
+		return 0, sniffed(r, size)
 	case magic != parquetMagic:
-		return 0, fmt.Errorf("is cut short or not a Parquet file: it ends with %q and not with %q", magic, parquetMagic)
+		return 0, fmt.Errorf("is a Parquet file that is cut short: it ends with %q and not with %q", magic, parquetMagic)
 	}
 	length := int64(binary.LittleEndian.Uint32(tail))
 	if length > size-parquetTail-int64(len(parquetMagic)) {
 		return 0, fmt.Errorf("is not a sound Parquet file: its footer should take %d bytes of a file of %d", length, size)
 	}
 	return size - parquetTail - length, nil
+}
+
+// sniffed is the error that says what a file is that is not Parquet.
+func sniffed(r io.ReaderAt, size int64) error {
+	start := make([]byte, min(size, seemsSize))
+	if err := readFullAt(r, start, 0); err != nil {
+		return err
+	}
+	return notParquet(start)
 }
 
 // maxColumnDepth is how deep columns may be nested.

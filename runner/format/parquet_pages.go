@@ -44,20 +44,16 @@ const (
 
 func newPageStream(p *Parquet, group, leaf int, column *parquet.Column) (*pageStream, error) {
 	chunk := &p.chunks[group][leaf]
-	start := chunk.DataPageOffset
-	if chunk.DictionaryPageOffset > 0 && chunk.DictionaryPageOffset < start {
-		start = chunk.DictionaryPageOffset
-	}
-	size := chunk.TotalCompressedSize
+	start, size := chunk.start, chunk.size
 	if start < int64(len(parquetMagic)) || size < 0 || start > p.bodyEnd || size > p.bodyEnd-start {
 		return nil, fmt.Errorf("should take %d bytes at byte %d, and the data ends at byte %d; the file is cut short or corrupt", size, start, p.bodyEnd)
 	}
-	if rows := p.groups[group]; chunk.NumValues < rows || column.MaxRepetitionLevel() == 0 && chunk.NumValues != rows {
-		return nil, fmt.Errorf("has %d values in %d rows", chunk.NumValues, rows)
+	if rows := p.groups[group]; chunk.values < rows || column.MaxRepetitionLevel() == 0 && chunk.values != rows {
+		return nil, fmt.Errorf("has %d values in %d rows", chunk.values, rows)
 	}
 	return &pageStream{
-		source: p.source, codec: chunk.Codec, column: column,
-		start: start, end: start + size, at: start, valuesLeft: chunk.NumValues,
+		source: p.source, codec: chunk.codec, column: column,
+		start: start, end: start + size, at: start, valuesLeft: chunk.values,
 	}, nil
 }
 

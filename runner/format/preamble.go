@@ -19,28 +19,34 @@ type Preamble struct {
 	Lines  int64    // physical lines before the first record
 }
 
+const byteOrderMark = "\uFEFF"
+
 // ReadPreamble reads the beginning of a file. The reader may be left anywhere
 // behind the preamble.
 func ReadPreamble(o Options, r io.Reader) (Preamble, error) {
 	var p Preamble
 	buffered := bufio.NewReader(r)
-	mark := []byte("\uFEFF")
-	if start, err := buffered.Peek(len(mark)); bytes.Equal(start, mark) {
-		p.Size = int64(len(mark))
-		_, _ = buffered.Discard(len(mark)) // they were just seen
-	} else if err != nil && !errors.Is(err, io.EOF) {
+	start, err := buffered.Peek(seemsSize)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Preamble{}, err
 	}
-	if o.Format != api.FormatCSV {
-		return p, nil
+	if err := checkText(start); err != nil {
+		return Preamble{}, err
 	}
-	if !o.Header {
-		p.Header = o.Columns
+	if bytes.HasPrefix(start, []byte(byteOrderMark)) {
+		p.Size = int64(len(byteOrderMark))
+		_, _ = buffered.Discard(len(byteOrderMark)) // they were just seen
+	}
+	if o.Format != api.FormatCSV {
 		return p, nil
 	}
 	records, err := newFrames(o.Format, buffered, 1)
 	if err != nil {
 		return Preamble{}, err
+	}
+	if !o.Header {
+		p.Header = o.Columns
+		return p, countColumns(records, len(o.Columns))
 	}
 	switch err := records.next(); {
 	case errors.Is(err, io.EOF):
@@ -54,6 +60,27 @@ func ReadPreamble(o Options, r io.Reader) (Preamble, error) {
 	p.Size += records.consumed
 	p.Lines = records.framer.Lines()
 	return p, nil
+}
+
+// countColumns looks whether the first record of a file without a header has as
+// many fields as there are columns. One that is bad in itself is not judged.
+func countColumns(records *frames, columns int) error {
+	if err := records.next(); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	}
+	record := &records.frame
+	cells, fields := cellScanner{raw: record.raw}, 0
+	for cells.next() {
+		fields++
+	}
+	if record.open || record.unusable() != nil || cells.err != nil || fields == columns {
+		return nil
+	}
+	return fmt.Errorf("line %d: the first record has %d fields, and input.files.columns names %d; name every field there, or set input.files.header = true if this line names them",
+		record.line, fields, columns)
 }
 
 func headerNames(record *frame) ([]string, error) {

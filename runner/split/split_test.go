@@ -278,21 +278,6 @@ func records(t fataler, file source.File, offset, length, firstLine int64) []lin
 	}
 }
 
-func BenchmarkSplit(b *testing.B) {
-	for name, record := range map[string]string{
-		"csv": "1017,5.1,3.5,1.4,0.2,setosa\n", "csv_quoted": "1017,5.1,3.5,1.4,0.2,\"setosa\"\n",
-	} {
-		b.Run(name, func(b *testing.B) {
-			files := input(b, b.TempDir(), "csv", "id,a,b,c,d,species\n"+strings.Repeat(record, 32<<20/len(record)))
-			b.SetBytes(files[0].Size)
-			b.ReportAllocs()
-			for b.Loop() {
-				slices(b, files, 10_000)
-			}
-		})
-	}
-}
-
 // The checksum of a new file comes with the split: all of the file, header and
 // all, whatever the framing makes of it.
 func TestTheWholeFileIsSummedUpInTheSamePass(t *testing.T) {
