@@ -82,7 +82,10 @@ func New(o Options) *Client {
 type Request struct {
 	Method string
 	URL    string
+	// Header may be shared by requests. Fields are this request's own headers,
+	// besides; neither is kept.
 	Header http.Header
+	Fields []Field
 	// Body may be nil. See Result.BodyInUse before changing its bytes.
 	Body []byte
 	// Buffer is where the answer is read to, if it is large enough.
@@ -90,6 +93,9 @@ type Request struct {
 	// Check judges each answer; it says whether to send again.
 	Check Check
 }
+
+// Field is one header.
+type Field struct{ Name, Value string }
 
 // Answer is what one try brought.
 type Answer struct {
@@ -194,7 +200,10 @@ func (t *tries) newRequest(ctx context.Context) (*retryablehttp.Request, error) 
 		return nil, err
 	}
 	if t.request.Header != nil {
-		req.Header = t.request.Header
+		req.Header = t.request.Header.Clone()
+	}
+	for _, field := range t.request.Fields {
+		req.Header.Set(field.Name, field.Value)
 	}
 	if content != nil {
 		// Without it net/http can't re-send by itself, unseen by our count.

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
@@ -13,9 +11,9 @@ import (
 type batch struct {
 	position            int64 // of its first record in the mini-batch
 	firstLine, lastLine int64
-	firstKey            string
+	firstKey            []format.Value // the key of its first record
 	request             *predict.Request
-	arena               []byte         // what kept points into
+	arena               []byte         // what firstKey and kept point into
 	kept                []format.Value // the kept cells, record by record
 	cells               []format.Value // scratch of the writer
 
@@ -30,31 +28,34 @@ type batch struct {
 var batches = sync.Pool{New: func() any { return &batch{} }}
 
 func (b *batch) reset(request *predict.Request, position int64) {
-	*b = batch{position: position, request: request, arena: b.arena[:0], kept: b.kept[:0], cells: b.cells[:0],
+	*b = batch{position: position, request: request, firstKey: b.firstKey[:0], arena: b.arena[:0], kept: b.kept[:0], cells: b.cells[:0],
 		places: b.places[:0], answers: b.answers[:0], condemned: b.condemned[:0], done: make(chan struct{})}
 }
 
 // add takes one record; an error says that the record is bad.
 func (b *batch) add(a *attempt, record *format.Record, position int64) error {
-	if err := b.request.Add(record.Values[:len(a.d.x.job.Predict.Features.Columns)]); err != nil {
+	if err := b.request.Add(record.Values[:a.features]); err != nil {
 		return err
 	}
 	b.places = append(b.places, int32(position-b.position))
 	if b.firstLine == 0 {
 		b.firstLine = record.Line
-		for i, column := range a.d.x.job.Input.Key {
-			b.firstKey += fmt.Sprintf("%s=%s ", column, text(record.Values[a.keys[i]]))
+		for _, i := range a.keys {
+			b.firstKey = append(b.firstKey, b.own(&record.Values[i]))
 		}
-		b.firstKey = strings.TrimSpace(b.firstKey)
 	}
 	b.lastLine = record.Line
 	for _, i := range a.keep {
-		value := record.Values[i]
-		start := len(b.arena)
-		b.arena = append(b.arena, value.Bytes...)
-		b.kept = append(b.kept, format.Value{Bytes: b.arena[start:len(b.arena):len(b.arena)], JSON: value.JSON})
+		b.kept = append(b.kept, b.own(&record.Values[i]))
 	}
 	return nil
+}
+
+// own is a copy of a value that lasts as long as the batch does.
+func (b *batch) own(value *format.Value) format.Value {
+	start := len(b.arena)
+	b.arena = append(b.arena, value.Bytes...)
+	return format.Value{Bytes: b.arena[start:len(b.arena):len(b.arena)], JSON: value.JSON}
 }
 
 // place is where a record of the request stands in the mini-batch.

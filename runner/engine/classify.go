@@ -71,17 +71,21 @@ func classify(ctx context.Context, err error) classified {
 }
 
 // describe says which records a request held.
-func (b *batch) describe(file string) error {
-	return &requestError{records: b.where(file), err: b.err}
+func (a *attempt) describe(b *batch) error {
+	return &requestError{records: a.where(b), err: b.err}
 }
 
-func (b *batch) where(file string) string {
+func (a *attempt) where(b *batch) string {
+	file := a.file.Path
 	where := fmt.Sprintf("records at %s:%d–%d", file, b.firstLine, b.lastLine)
 	if b.firstLine == b.lastLine {
 		where = fmt.Sprintf("record at %s:%d", file, b.firstLine)
 	}
-	if b.firstKey != "" {
-		where += ", first " + b.firstKey
+	for i, value := range b.firstKey {
+		if i == 0 {
+			where += ", first"
+		}
+		where += fmt.Sprintf(" %s=%s", a.d.x.job.Input.Key[i], text(value))
 	}
 	return where
 }

@@ -16,6 +16,10 @@ import (
 // requests sent or answered but not yet written, per request in flight.
 const windowPerPermit = 4
 
+// claimPause is how long a place for a mini-batch may stay free while the
+// others are enough: claims are dear, and one for several costs as much as one.
+const claimPause = 100 * time.Millisecond
+
 // errServerLost interrupts what is in flight when its prediction server goes.
 var errServerLost = errors.New("the prediction server is gone")
 
@@ -52,6 +56,9 @@ type dispatcher struct {
 	suspects *trial
 	ended    chan struct{}
 	watchers sync.WaitGroup
+
+	claimed time.Time // when mini-batches were claimed last
+	freed   bool      // a place became free since
 
 	mu       sync.Mutex
 	lives    map[*readyServer]context.Context
@@ -129,7 +136,11 @@ func (d *dispatcher) run(ctx context.Context) error {
 				wave = d.begin(work)
 			}
 		}
-		if verdict == nil && !d.turning() {
+		switch later := d.claimed.Add(claimPause); {
+		case verdict != nil || d.turning():
+		case d.freed && d.enough(active) && d.x.e.Now().Before(later):
+			next = later
+		default:
 			claimed, due, err := d.claim(ctx, active)
 			if err != nil {
 				verdict = err
@@ -155,6 +166,7 @@ func (d *dispatcher) run(ctx context.Context) error {
 		select {
 		case result := <-d.results:
 			active--
+			d.freed = true
 			if err := d.judge(result); err != nil && verdict == nil {
 				verdict = err
 				if result.failure != nil {
@@ -175,6 +187,14 @@ func (d *dispatcher) run(ctx context.Context) error {
 		}
 		timer.Stop()
 	}
+}
+
+// enough tells whether the mini-batches that are worked on keep parallelism
+// requests in flight for a while.
+func (d *dispatcher) enough(active int) bool {
+	parallelism := *d.x.job.Parallelism
+	requests := *d.x.job.MiniBatch.Rows / d.rows.current()
+	return int64(active) > parallelism/2 && int64(active)*requests >= 4*parallelism
 }
 
 // begin gives the context of what is started until the breaker opens.
@@ -206,6 +226,7 @@ func alarm(d time.Duration, armed bool) *time.Timer {
 // mini-batch is due.
 func (d *dispatcher) claim(ctx context.Context, active int) (claimed []store.MiniBatch, next time.Time, err error) {
 	limit := int(*d.x.job.Parallelism) - active
+	d.claimed, d.freed = d.x.e.Now(), false
 	if d.suspects != nil && active > 0 {
 		limit = 0
 	}

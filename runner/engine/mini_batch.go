@@ -24,9 +24,10 @@ type attempt struct {
 	file  source.File
 	alone *trial // where it runs as a suspect; nil: as any other
 
-	keep []int // indexes of the kept columns in the projection
-	keys []int
-	only map[int64]bool // positions of the records that are sent; nil: all of them
+	features int   // columns that are sent: the first of the projection
+	keep     []int // indexes of the kept columns in the projection
+	keys     []int
+	only     map[int64]bool // positions of the records that are sent; nil: all of them
 
 	effort effort
 	dead   []store.PlacedDeadLetter
@@ -48,7 +49,8 @@ type interruption struct {
 }
 
 func (d *dispatcher) newAttempt(m store.MiniBatch, on *trial) *attempt {
-	return &attempt{d: d, m: m, file: d.x.files[m.File], alone: on, keep: d.x.indexes(d.x.kept()), keys: d.x.indexes(d.x.job.Input.Key)}
+	return &attempt{d: d, m: m, file: d.x.files[m.File], alone: on, features: len(d.x.job.Predict.Features.Columns),
+		keep: d.x.indexes(d.x.kept()), keys: d.x.indexes(d.x.job.Input.Key)}
 }
 
 // predict carries out an attempt. Its result is on disk but not yet a row.
@@ -145,10 +147,10 @@ func (a *attempt) read(ctx context.Context, file *source.Opened, ordered chan<- 
 	position := int64(0)
 	for ; ; position++ {
 		record, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
 		if err != nil {
+			if errors.Is(err, io.EOF) {
+				break
+			}
 			return fmt.Errorf("read %s: %w", a.file.Path, err)
 		}
 		if a.only != nil && !a.only[position] {
@@ -260,9 +262,9 @@ func (a *attempt) write(ctx context.Context, cancel context.CancelCauseFunc, ord
 			a.note(b)
 			if nothing, ok := errors.AsType[*unproven](b.err); ok {
 				b.err = nothing.err
-				failure = &unproven{b.describe(a.file.Path)}
+				failure = &unproven{a.describe(b)}
 			} else if _, ok := errors.AsType[*predict.Error](b.err); ok || errors.Is(b.err, errServerLost) {
-				failure = b.describe(a.file.Path)
+				failure = a.describe(b)
 			}
 			cancel(interruption{failure, a})
 		}

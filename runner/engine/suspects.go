@@ -122,7 +122,7 @@ func (t *trial) spend(ctx context.Context) error {
 // halving. What the launches do not suffice for is given up as one group.
 func (q *question) hunt(ctx context.Context, part span, cause error) error {
 	if q.a.d.x.job.Retry.Policy == api.PolicyComplete {
-		return &attemptOver{Class: felledClass(cause), Err: fmt.Errorf("%s: %w", q.b.where(q.a.file.Path), cause)}
+		return &attemptOver{Class: felledClass(cause), Err: fmt.Errorf("%s: %w", q.a.where(q.b), cause)}
 	}
 	h := &hunt{q: q, t: q.a.alone, cause: cause}
 	err := h.run(ctx, part)

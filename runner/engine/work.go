@@ -255,6 +255,9 @@ func (d *dispatcher) releaseUnproven(ctx context.Context, a *attempt, cause *unp
 		return outcome{}
 	}
 	hint, what := "check predict.features and predict.model against the input", "were refused"
+	if d.x.job.Predict.Program != nil { // which has no model
+		hint = "check what predict.program reads and writes against the input"
+	}
 	if end.timedOut {
 		hint, what = "see what the server is busy with; where it is only slow, raise predict.request_timeout", "were not answered in time"
 	}

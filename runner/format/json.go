@@ -242,45 +242,42 @@ func surrogatePair(high rune, inside []byte) (rune, []byte) {
 	return utf8.RuneError, inside
 }
 
-// appendQuoted appends text as a JSON string. What is not UTF-8 becomes U+FFFD.
-func appendQuoted(to, text []byte) []byte {
-	const hexDigits = "0123456789abcdef"
+// AppendString appends text as a JSON string. What is not UTF-8 stays as it is:
+// who reads the line says so of that record alone.
+func AppendString(to, text []byte) []byte {
 	to = append(to, '"')
 	start := 0
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c < utf8.RuneSelf && plainInString[c] {
-			i++
-			continue
+	for i, c := range text {
+		if !plainInString[c] {
+			to = appendEscaped(append(to, text[start:i]...), c)
+			start = i + 1
 		}
-		size := 1
-		if c >= utf8.RuneSelf {
-			var r rune
-			if r, size = utf8.DecodeRune(text[i:]); r != utf8.RuneError || size > 1 {
-				i += size
-				continue
-			}
-		}
-		to = append(to, text[start:i]...)
-		switch c {
-		case '"', '\\':
-			to = append(to, '\\', c)
-		case '\n':
-			to = append(to, `\n`...)
-		case '\r':
-			to = append(to, `\r`...)
-		case '\t':
-			to = append(to, `\t`...)
-		default:
-			if c < ' ' {
-				to = append(to, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
-			} else {
-				to = utf8.AppendRune(to, utf8.RuneError)
-			}
-		}
-		i += size
-		start = i
 	}
 	to = append(to, text[start:]...)
 	return append(to, '"')
+}
+
+// appendQuoted is AppendString for what nobody reads anew: each byte that is
+// not UTF-8 becomes U+FFFD.
+func appendQuoted(to, text []byte) []byte {
+	if !utf8.Valid(text) {
+		text = []byte(string([]rune(string(text))))
+	}
+	return AppendString(to, text)
+}
+
+// appendEscaped appends a byte that does not stand for itself in a string.
+func appendEscaped(to []byte, c byte) []byte {
+	const hexDigits = "0123456789abcdef"
+	switch c {
+	case '"', '\\':
+		return append(to, '\\', c)
+	case '\n':
+		return append(to, '\\', 'n')
+	case '\r':
+		return append(to, '\\', 'r')
+	case '\t':
+		return append(to, '\\', 't')
+	}
+	return append(to, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
 }

@@ -15,17 +15,16 @@ type jsonlReader struct {
 	wanted  *projection
 	slotOf  map[string]int
 	found   []bool // per slot
-	keys    []seenKey
+	marks   []mark // the values of the record that is read the general way
 	name    []byte // a key with its escapes resolved
+	pattern pattern
 	record  Record
 }
 
-// seenKey is the key that stood at a place of an earlier record. Records of one
-// file mostly have the same keys in the same order, and a key that is equal
-// byte for byte needs no second look.
-type seenKey struct {
-	token []byte // with its quotes and its colon, up to the value
-	slot  int    // -1: not wanted
+// mark is where a value stands in a record.
+type mark struct {
+	start, end int
+	slot       int // -1: not wanted
 }
 
 func newJSONLReader(records *frames, project []string) *jsonlReader {
@@ -38,6 +37,9 @@ func newJSONLReader(records *frames, project []string) *jsonlReader {
 }
 
 func (j *jsonlReader) Read() (*Record, error) {
+	if j.quick() {
+		return &j.record, nil
+	}
 	if err := j.records.next(); err != nil {
 		return nil, err
 	}
@@ -45,6 +47,7 @@ func (j *jsonlReader) Read() (*Record, error) {
 	j.record = Record{Line: frame.line, Raw: frame.raw}
 	if j.record.Bad = j.parse(frame); j.record.Bad == nil {
 		j.record.Values = j.wanted.project()
+		j.pattern.learn(frame.raw, j.marks)
 	}
 	return &j.record, nil
 }
@@ -54,6 +57,7 @@ func (j *jsonlReader) parse(record *frame) error {
 		return err
 	}
 	clear(j.found)
+	j.marks = j.marks[:0]
 	if err := j.object(record.raw); err != nil {
 		return err
 	}
@@ -73,24 +77,15 @@ func (j *jsonlReader) object(raw []byte) error {
 	if i = skipSpace(raw, i+1); i < len(raw) && raw[i] == '}' {
 		return atEnd(raw, i+1)
 	}
-	for place := 0; ; place++ {
-		var slot int
-		var ok bool
-		if place < len(j.keys) && bytes.HasPrefix(raw[i:], j.keys[place].token) {
-			slot = j.keys[place].slot
-			i = skipSpace(raw, i+len(j.keys[place].token))
-		} else if slot, i, ok = j.key(raw, i, place); !ok {
-			return notJSON(raw, i)
-		}
-		start := i
-		if i < len(raw) && (raw[i]-'0' < 10 || raw[i] == '-') {
-			i, ok = skipNumber(raw, i)
-		} else {
-			i, ok = skipValue(raw, i, 1)
-		}
+	for {
+		slot, start, ok := j.key(raw, i)
 		if !ok {
+			return notJSON(raw, start)
+		}
+		if i, ok = skipValue(raw, start, 1); !ok {
 			return notJSON(raw, i)
 		}
+		j.marks = append(j.marks, mark{start, i, slot})
 		if slot >= 0 {
 			if j.found[slot] {
 				return fmt.Errorf("has column %q twice", j.wanted.columns[slot])
@@ -112,9 +107,9 @@ func (j *jsonlReader) object(raw []byte) error {
 	}
 }
 
-// key passes over the key at i, the place-th of its object, and over the colon,
-// and tells the slot of its column, -1 where it is not wanted.
-func (j *jsonlReader) key(raw []byte, i, place int) (slot, behind int, ok bool) {
+// key passes over the key at i and over the colon, and tells the slot of its
+// column, -1 where it is not wanted.
+func (j *jsonlReader) key(raw []byte, i int) (slot, behind int, ok bool) {
 	end, ok := skipString(raw, i)
 	if !ok {
 		return 0, end, false
@@ -131,22 +126,7 @@ func (j *jsonlReader) key(raw []byte, i, place int) (slot, behind int, ok bool) 
 	if !wanted {
 		slot = -1
 	}
-	j.remember(place, raw[i:behind], slot)
 	return slot, behind, true
-}
-
-// maxSeenKeys bounds what is remembered of objects with very many keys.
-const maxSeenKeys = 1024
-
-func (j *jsonlReader) remember(place int, token []byte, slot int) {
-	if place >= maxSeenKeys {
-		return
-	}
-	if place == len(j.keys) {
-		j.keys = append(j.keys, seenKey{})
-	}
-	seen := &j.keys[place]
-	seen.token, seen.slot = append(seen.token[:0], token...), slot
 }
 
 func atEnd(raw []byte, i int) error {

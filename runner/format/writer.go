@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
@@ -29,6 +30,9 @@ func NewWriter(format string, w io.Writer, columns []api.Column) (Writer, error)
 		return nil, fmt.Errorf("write %s: no columns", format)
 	}
 	out := output{w: w, columns: len(columns)}
+	if format != api.FormatParquet {
+		out.buf = *buffers.Get().(*[]byte)
+	}
 	switch format {
 	case api.FormatCSV:
 		return newCSVWriter(out, columns)
@@ -49,6 +53,10 @@ type output struct {
 	err     error
 }
 
+// buffers are those of writers that were closed: a run writes a part for each
+// of very many mini-batches.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, bufferSize+bufferSize/8)) }}
+
 func (o *output) begin(values []Value) error {
 	if o.err == nil && len(values) != o.columns {
 		o.err = fmt.Errorf("write record: %d values for %d columns", len(values), o.columns)
@@ -60,7 +68,13 @@ func (o *output) end() error {
 	if len(o.buf) < bufferSize {
 		return nil
 	}
-	return o.Close()
+	return o.flush()
+}
+
+func (o *output) flush() error {
+	_, o.err = o.w.Write(o.buf)
+	o.buf = o.buf[:0]
+	return o.err
 }
 
 // Copy implements Writer.
@@ -77,9 +91,14 @@ func (o *output) Close() error {
 	if o.err != nil {
 		return o.err
 	}
-	_, o.err = o.w.Write(o.buf)
-	o.buf = o.buf[:0]
-	return o.err
+	if err := o.flush(); err != nil {
+		return err
+	}
+	if buf := o.buf; cap(buf) <= 2*bufferSize {
+		buffers.Put(&buf)
+	}
+	o.buf = nil
+	return nil
 }
 
 // csvWriter writes CSV (RFC 4180). JSON null is an empty cell, a JSON string
@@ -194,21 +213,23 @@ func (w *jsonlWriter) Write(values []Value) error {
 	if err := w.begin(values); err != nil {
 		return err
 	}
-	for i, value := range values {
-		w.buf = append(w.buf, w.keys[i]...)
+	to := w.buf
+	for i := range values {
+		value := &values[i]
+		to = append(to, w.keys[i]...)
 		switch {
 		case !value.JSON:
-			w.buf = appendQuoted(w.buf, value.Bytes)
+			to = appendQuoted(to, value.Bytes)
 		case len(value.Bytes) == 0:
 			w.err = fmt.Errorf("write record: value %d: %w", i+1, errNotAToken)
 			return w.err
 		case value.Bytes[0] == '{' || value.Bytes[0] == '[':
-			w.buf = appendOneLine(w.buf, value.Bytes)
+			to = appendOneLine(to, value.Bytes)
 		default:
-			w.buf = append(w.buf, value.Bytes...)
+			to = append(to, value.Bytes...)
 		}
 	}
-	w.buf = append(w.buf, "}\n"...)
+	w.buf = append(to, '}', '\n')
 	return w.end()
 }
 

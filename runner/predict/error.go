@@ -101,7 +101,7 @@ type programEnd interface {
 // failed is the error of a try that brought no complete 2xx answer.
 func failed(method, address string, a *retryhttp.Answer, timeout time.Duration) *Error {
 	if end, ok := errors.AsType[programEnd](a.Err); ok {
-		return &Error{Class: classOf(end.HTTPStatus(), false), Status: end.HTTPStatus(), Err: end}
+		return &Error{Class: classOf(end.HTTPStatus(), false), Status: end.HTTPStatus(), Timeout: retryhttp.IsTimeout(end), Err: end}
 	}
 	e := &Error{Class: api.ClassTransient, Status: a.Status, Body: head(a.Body), Timeout: retryhttp.IsTimeout(a.Err)}
 	reason := ""

@@ -1,6 +1,9 @@
 package predict
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // appendNumber appends text as the number JSON can hold, or tells that it is
 // none: surrounding white space is trimmed, and ".5", "1.", "+1" and "007" are
@@ -29,6 +32,29 @@ func appendNumber(to, text []byte) ([]byte, bool) {
 		to = append(append(to, 'e'), exponent...)
 	}
 	return to, true
+}
+
+// appendNumbers appends JSON numbers, each behind a comma if anything stands
+// before it. It tells whether the values are such, as nearly all are.
+func appendNumbers(to []byte, values []value) ([]byte, bool) {
+	size := len(values)
+	for i := range values {
+		if v := &values[i]; !v.JSON || !startsNumber(v.Bytes) {
+			return to, false
+		}
+		size += len(values[i].Bytes)
+	}
+	to = slices.Grow(to, size)
+	at := len(to)
+	to = to[:at+size]
+	for i := range values {
+		if at > 0 {
+			to[at] = ','
+			at++
+		}
+		at += copy(to[at:], values[i].Bytes)
+	}
+	return to[:at], true
 }
 
 // numberEnd is where the number ends that begins at pos in text, if it is one

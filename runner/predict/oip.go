@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
 // What an input is called and holds where neither the job nor the server says.
@@ -103,13 +104,15 @@ func (o *oip) add(r *Request, n int, values []value) (err error) {
 		return nil
 	}
 	to := r.parts[0]
+	if o.kinds[0] == kindNumber { // as the others are
+		if to, ok := appendNumbers(to, values); ok {
+			r.parts[0] = to
+			return nil
+		}
+	}
 	for i, v := range values {
 		if n > 0 || i > 0 {
 			to = append(to, ',')
-		}
-		if v.JSON && o.kinds[i] == kindNumber && startsNumber(v.Bytes) { // as nearly all are
-			to = append(to, v.Bytes...)
-			continue
 		}
 		if to, err = appendCell(to, columns[i], o.kinds[i], v); err != nil {
 			return err
@@ -122,7 +125,7 @@ func (o *oip) add(r *Request, n int, values []value) (err error) {
 func (o *oip) assemble(to []byte, r *Request, key string) []byte {
 	to = append(to, '{')
 	if key != "" {
-		to = appendString(append(to, `"id":`...), []byte(key))
+		to = format.AppendString(append(to, `"id":`...), []byte(key))
 		to = append(to, ',')
 	}
 	to = append(to, `"inputs":[`...)

@@ -189,9 +189,12 @@ func (r *Response) placeTensors(s *scanner) error {
 		leaves := r.leaves[t.first:t.last]
 		for record := range r.n {
 			values := leaves[record*width+first : record*width+last]
-			if list {
+			switch {
+			case list:
 				err = r.setList(record, column, values)
-			} else {
+			case !values[0].dirty && values[0].end <= math.MaxInt32: // as nearly all are
+				r.cells[record*len(r.columns)+column] = cell{start: int32(values[0].start), end: int32(values[0].end)}
+			default:
 				err = r.set(record, column, values[0])
 			}
 			if err != nil {

@@ -201,7 +201,7 @@ func (c *Client) fits(inputs []input) error {
 // get sends a control request.
 func (c *Client) get(ctx context.Context, address string, again bool, check func(*retryhttp.Answer) *Error) error {
 	result, err := c.control.Do(ctx, &retryhttp.Request{
-		Method: http.MethodGet, URL: address, Header: Send{}.header(),
+		Method: http.MethodGet, URL: address, Header: common,
 		Check: func(a *retryhttp.Answer) retryhttp.Verdict {
 			v := verdict(check(a))
 			v.Retry = v.Retry && again

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/retryhttp"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
@@ -30,6 +31,7 @@ type Request struct {
 	marks  []int    // where the parts ended before the current record
 	ends   []int    // where the parts ended after each record, record by record
 	body   []byte   // the assembled request
+	fields []retryhttp.Field
 }
 
 // NewRequest gives an empty request. Call it after Describe, and Release it
@@ -178,7 +180,7 @@ func appendCell(to []byte, column string, k kind, v value) ([]byte, error) {
 			return to, nil
 		}
 	}
-	return appendString(to, v.Bytes), nil
+	return format.AppendString(to, v.Bytes), nil
 }
 
 // startsNumber tells a JSON token that is a number.
@@ -214,13 +216,13 @@ func appendBoolCell(to []byte, column string, v value) ([]byte, error) {
 func appendStringCell(to []byte, column string, v value) ([]byte, error) {
 	switch {
 	case !v.JSON:
-		return appendString(to, v.Bytes), nil
+		return format.AppendString(to, v.Bytes), nil
 	case len(v.Bytes) == 0 || v.Bytes[0] == '{' || v.Bytes[0] == '[':
 		return to, notA("string", column, v)
 	case v.Bytes[0] == '"':
 		return append(to, v.Bytes...), nil
 	}
-	return appendString(to, v.Bytes), nil
+	return format.AppendString(to, v.Bytes), nil
 }
 
 // plain is the text of a cell: a JSON string decoded, anything else as it is.
@@ -254,31 +256,4 @@ func shortened(text []byte, limit int) string {
 		limit--
 	}
 	return string(text[:limit]) + "…"
-}
-
-// appendString appends text as a JSON string.
-func appendString(to, text []byte) []byte {
-	to = append(to, '"')
-	first := 0
-	for i, c := range text {
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		to = append(to, text[first:i]...)
-		first = i + 1
-		switch c {
-		case '"', '\\':
-			to = append(to, '\\', c)
-		case '\n':
-			to = append(to, '\\', 'n')
-		case '\r':
-			to = append(to, '\\', 'r')
-		case '\t':
-			to = append(to, '\\', 't')
-		default:
-			const hex = "0123456789abcdef"
-			to = append(to, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-	}
-	return append(append(to, text[first:]...), '"')
 }

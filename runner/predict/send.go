@@ -37,19 +37,18 @@ type Try struct {
 	Timeout bool
 }
 
-func (s Send) header() http.Header {
-	h := make(http.Header, 6)
-	h["Accept"], h["Content-Type"], h["User-Agent"] = typeJSON, typeJSON, agent
-	for _, field := range [...]struct{ name, value string }{{"Idempotency-Key", s.Key}, {"Batch-Attempt", s.Attempt}, {"Batch-Purpose", s.Purpose}} {
-		if field.value != "" {
-			h[field.name] = []string{field.value}
+// fields appends the headers of a request's own.
+func (s Send) fields(to []retryhttp.Field) []retryhttp.Field {
+	for _, field := range [...]retryhttp.Field{{Name: "Idempotency-Key", Value: s.Key}, {Name: "Batch-Attempt", Value: s.Attempt}, {Name: "Batch-Purpose", Value: s.Purpose}} {
+		if field.Value != "" {
+			to = append(to, field)
 		}
 	}
-	return h
+	return to
 }
 
-// The values of headers that every request has.
-var typeJSON, agent = []string{"application/json"}, []string{"batch-runner"}
+// common are the headers that every request has.
+var common = http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}, "User-Agent": {"batch-runner"}}
 
 // Predict sends a request's records and cuts the answer. It re-sends what
 // failed for a moment, within retryhttp's tries and budget. The error is an
@@ -59,10 +58,11 @@ func (c *Client) Predict(ctx context.Context, r *Request, s Send) (*Response, er
 		return nil, &Error{Class: api.ClassConfig, Err: errors.New("send a request: it holds no record")}
 	}
 	r.body = c.codec.assemble(r.body[:0], r, s.Key)
+	r.fields = s.fields(r.fields[:0])
 	response := c.newResponse()
 	tries, failures := 0, 0 // of the tries, the complete answers 500 that are no more than that
 	call := &retryhttp.Request{
-		Method: http.MethodPost, URL: c.inferURL, Header: s.header(), Body: r.body, Buffer: response.body,
+		Method: http.MethodPost, URL: c.inferURL, Header: common, Fields: r.fields, Body: r.body, Buffer: response.body,
 		Check: func(a *retryhttp.Answer) retryhttp.Verdict {
 			e := c.check(a, response, r.n, s.Key)
 			tries++

@@ -51,6 +51,17 @@ type wireConn struct {
 	in    *bufio.Reader
 	out   []byte
 	since time.Time // when it became idle
+
+	// The answer under way, where it is nothing out of the ordinary.
+	answer http.Response
+	length exactly
+	body   wireBody
+
+	mu     sync.Mutex
+	asking context.Context // of the request under way; nil: none is
+
+	heard context.Context // whose end is heard of
+	deaf  func() bool     // ends that
 }
 
 // newWire is nil where the server is not reached directly.
@@ -86,15 +97,59 @@ func (w *wire) send(ctx context.Context, r *retryhttp.Request, timeout time.Dura
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	conn.begin(ctx)
 	resp, err := conn.ask(r)
 	if err != nil {
-		stop()
 		_ = conn.Close()
 		return nil, told(ctx, err)
 	}
-	resp.Body = &wireBody{ctx: ctx, body: resp.Body, conn: conn, stop: stop, keep: !resp.Close}
+	conn.body = wireBody{ctx: ctx, body: resp.Body, conn: conn, keep: !resp.Close}
+	resp.Body = &conn.body
 	return resp, nil
+}
+
+// begin has the connection hear of the context's end until the request is over.
+// Requests of one context come one after the other: what was arranged for the
+// last one stands.
+func (c *wireConn) begin(ctx context.Context) {
+	c.mu.Lock()
+	c.asking = ctx
+	c.mu.Unlock()
+	if c.heard != ctx {
+		c.unhear()
+		c.heard, c.deaf = ctx, context.AfterFunc(ctx, func() { c.interrupt(ctx) })
+	}
+	if ctx.Err() != nil {
+		c.interrupt(ctx) // it may have been heard of before
+	}
+}
+
+// interrupt ends the request under way if it is the context's.
+func (c *wireConn) interrupt(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asking == ctx {
+		_ = c.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// over ends the request under way: nothing interrupts it any more.
+func (c *wireConn) over() {
+	c.mu.Lock()
+	c.asking = nil
+	c.mu.Unlock()
+}
+
+func (c *wireConn) unhear() {
+	if c.deaf != nil {
+		c.deaf()
+	}
+}
+
+// Close implements net.Conn.
+func (c *wireConn) Close() error {
+	c.unhear()
+	return c.Conn.Close()
 }
 
 // ask writes a request and reads the head of its answer.
@@ -106,8 +161,11 @@ func (c *wireConn) ask(r *retryhttp.Request) (*http.Response, error) {
 	out = append(strconv.AppendInt(out, int64(len(r.Body)), 10), "\r\n"...)
 	for name, values := range r.Header {
 		for _, value := range values {
-			out = append(append(append(append(out, name...), ": "...), value...), "\r\n"...)
+			out = appendField(out, name, value)
 		}
+	}
+	for _, field := range r.Fields {
+		out = appendField(out, field.Name, field.Value)
 	}
 	out = append(out, "\r\n"...)
 	c.out = append(out, r.Body...) // cheaper than a second write
@@ -123,6 +181,10 @@ func (c *wireConn) ask(r *retryhttp.Request) (*http.Response, error) {
 			return resp, err
 		}
 	}
+}
+
+func appendField(to []byte, name, value string) []byte {
+	return append(append(append(append(to, name...), ": "...), value...), "\r\n"...)
 }
 
 // plainHead reads the head of an answer that is nothing but predictions: 200
@@ -155,11 +217,15 @@ func (c *wireConn) plainHead() *http.Response {
 		return nil
 	}
 	_, _ = c.in.Discard(end + len("\r\n\r\n"))
-	return &http.Response{
-		StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, ContentLength: length,
-		Body: &exactly{from: c.in, left: length},
+	c.length = exactly{from: c.in, left: length}
+	c.answer = http.Response{
+		StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Header: noHeader, ContentLength: length, Body: &c.length,
 	}
+	return &c.answer
 }
+
+// noHeader is that of every answer that is nothing but predictions.
+var noHeader = http.Header{}
 
 // exactly is a body of a known length; fewer bytes are an error.
 type exactly struct {
@@ -274,7 +340,6 @@ type wireBody struct {
 	ctx   context.Context
 	body  io.ReadCloser
 	conn  *wireConn
-	stop  func() bool
 	keep  bool // the server keeps the connection
 	ended bool
 }
@@ -299,9 +364,8 @@ func (b *wireBody) Close() error {
 	}
 	conn := b.conn
 	b.conn = nil
-	// Where the context has ended, its last word to the connection may be yet
-	// to come.
-	if stopped := b.stop(); stopped && b.keep && b.ended && conn.in.Buffered() == 0 {
+	conn.over()
+	if b.keep && b.ended && conn.in.Buffered() == 0 {
 		conn.wire.give(conn)
 		return nil
 	}
