@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
 func TestNamesAreBoundOutsideOfTextsAndComments(t *testing.T) {
@@ -50,7 +52,7 @@ func TestATextWithoutNamesStaysAsItIs(t *testing.T) {
 func TestAStringIsJSONOfItself(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.String().Draw(t, "text")
-		line := appendString(nil, []byte(text))
+		line := format.AppendString(nil, []byte(text))
 		var back string
 		if err := json.Unmarshal(line, &back); err != nil || utf8.ValidString(text) && back != text || strings.ContainsAny(string(line), "\n\r") {
 			t.Fatalf("%q becomes %s, %v", text, line, err)

@@ -5,34 +5,23 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
-// appendString writes text as a JSON string. What is not UTF-8 stays as it
-// is: who reads the line says so of this record alone.
-func appendString(to, text []byte) []byte {
-	const hexadecimal = "0123456789abcdef"
-	to = append(to, '"')
-	done := 0
-	for at, c := range text {
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		to = append(to, text[done:at]...)
-		done = at + 1
-		switch c {
-		case '"', '\\':
-			to = append(to, '\\', c)
-		case '\n':
-			to = append(to, '\\', 'n')
-		case '\r':
-			to = append(to, '\\', 'r')
-		case '\t':
-			to = append(to, '\\', 't')
-		default:
-			to = append(to, '\\', 'u', '0', '0', hexadecimal[c>>4], hexadecimal[c&15])
-		}
+const day = 24 * time.Hour
+
+// fraction is the unit of seconds with so many digits behind the point; all six
+// that databases have, where that is not known.
+func fraction(digits int64) time.Duration {
+	unit := time.Second
+	if digits < 0 || digits > 6 {
+		digits = 6
 	}
-	return append(append(to, text[done:]...), '"')
+	for range digits {
+		unit /= 10
+	}
+	return unit
 }
 
 // appendJSON writes a JSON value into a line: what breaks a line in valid
@@ -54,7 +43,7 @@ func appendNumber(to, text []byte) []byte {
 	if len(text) > 0 && (text[len(text)-1] >= '0' && text[len(text)-1] <= '9') {
 		return append(to, text...)
 	}
-	return appendString(to, text)
+	return format.AppendString(to, text)
 }
 
 // appendFloat writes the shortest text that reads as the same number, as
@@ -62,7 +51,7 @@ func appendNumber(to, text []byte) []byte {
 func appendFloat(to []byte, v float64) []byte {
 	switch size := math.Abs(v); {
 	case math.IsInf(v, 0) || math.IsNaN(v):
-		return appendString(to, strconv.AppendFloat(nil, v, 'g', -1, 64))
+		return format.AppendString(to, strconv.AppendFloat(nil, v, 'g', -1, 64))
 	case size != 0 && (size < 1e-6 || size >= 1e21):
 		return strconv.AppendFloat(to, v, 'e', -1, 64)
 	}
@@ -91,7 +80,7 @@ func appendInstant(to, text []byte) []byte {
 	}
 	const form = "2006-01-02 15:04:05"
 	if len(body) < len(form) || body[4] != '-' || body[7] != '-' || body[10] != ' ' || string(body[:4]) == "0000" || body[len(body)-1] > '9' {
-		return appendString(to, text)
+		return format.AppendString(to, text)
 	}
 	if len(body) > len(form) {
 		for body[len(body)-1] == '0' {

@@ -32,7 +32,7 @@ func (d *DB) createMarkers(ctx context.Context, t *target) error {
 	}
 	ddl := d.server.createMarkers(t.markers)
 	err := d.within(ctx, true, func(s session) error {
-		if _, err := s.exec(ctx, ddl); err != nil {
+		if _, err := s.exec(ctx, call{text: ddl}); err != nil {
 			return err
 		}
 		return s.commit(ctx)
@@ -80,11 +80,11 @@ func (d *DB) try(ctx context.Context, s session, t *target) error {
 	}
 	step(t.markers, markerRights, func() error { return w.tryMarker(ctx) })
 	step(t.quoted, rights, func() error { _, err := w.find(ctx, none); return err })
-	if t.Write != api.WriteInsert {
-		step(t.quoted, rights, func() error { _, err := w.update(ctx, none, nil); return err })
+	if t.Write != api.WriteInsert && len(t.written()) > len(t.Key) { // the results may not be known yet
+		step(t.quoted, rights, func() error { _, err := w.session.exec(ctx, w.update(none, nil)); return err })
 	}
 	if t.Write != api.WriteUpdate {
-		step(t.quoted, rights, func() error { _, err := w.insert(ctx, none, nil); return err })
+		step(t.quoted, rights, func() error { _, err := w.session.exec(ctx, w.insert(none, nil)); return err })
 	}
 	return err
 }

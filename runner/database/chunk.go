@@ -100,11 +100,11 @@ func (t *target) appendObject(to []byte, results []format.Value) []byte {
 		if at > 0 {
 			to = append(to, ',')
 		}
-		to = append(appendString(to, []byte(name)), ':')
+		to = append(format.AppendString(to, []byte(name)), ':')
 		if results[at].JSON {
 			to = append(to, results[at].Bytes...)
 		} else {
-			to = appendString(to, results[at].Bytes)
+			to = format.AppendString(to, results[at].Bytes)
 		}
 	}
 	return append(to, '}')
@@ -133,7 +133,7 @@ func appendCell(to []byte, v format.Value, c column, key bool) ([]byte, form, er
 	switch token := v.Bytes; {
 	case !v.JSON:
 		if c.class == classJSON && !json.Valid(token) {
-			return appendString(to, token), formText, nil
+			return format.AppendString(to, token), formText, nil
 		}
 		to = append(to, token...)
 	case string(token) == "null":
@@ -207,7 +207,7 @@ func (c *chunk) appendRows(to []byte, rows []int) []byte {
 			case formNumber:
 				to = append(to, text...)
 			default:
-				to = appendString(to, text)
+				to = format.AppendString(to, text)
 			}
 		}
 		to = append(to, ']')

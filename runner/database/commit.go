@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -77,10 +78,16 @@ func (d *DB) Commit(ctx context.Context, c Commit) (Result, error) {
 // before its rows, and gives the result of each. Units that are committed
 // already are left out.
 func (d *DB) CommitAll(ctx context.Context, units []Commit) ([]Result, error) {
+	// What is large is not taken back for the sake of one row.
+	assume := len(units) == 1 && !d.surprised.Load()
 	for try := 1; ; try++ {
-		results, err := d.commitAll(ctx, units)
+		results, err := d.commitAll(ctx, units, assume)
 		if err == nil {
 			return results, nil
+		}
+		if errors.Is(err, errSurprised) {
+			assume = false
+			continue
 		}
 		if _, raced := errors.AsType[*racedError](err); raced && try < raceTries {
 			continue
@@ -99,7 +106,8 @@ type racedError struct{ err error }
 func (e *racedError) Error() string { return e.err.Error() }
 func (e *racedError) Unwrap() error { return e.err }
 
-func (d *DB) commitAll(ctx context.Context, units []Commit) ([]Result, error) {
+// commitAll is one try. With assume each row is taken to be there and free.
+func (d *DB) commitAll(ctx context.Context, units []Commit, assume bool) ([]Result, error) {
 	if len(units) == 0 {
 		return nil, nil
 	}
@@ -118,7 +126,11 @@ func (d *DB) commitAll(ctx context.Context, units []Commit) ([]Result, error) {
 	err := d.within(ctx, true, func(s session) error {
 		for at, c := range units {
 			w := &writer{server: d.server, session: s, target: targets[at], at: c.At}
-			result, err := w.commit(ctx, c, step)
+			commit := w.commit
+			if assume && c.Table.Write != api.WriteUpsert && c.Records > 0 {
+				commit = w.commitAssuming
+			}
+			result, err := commit(ctx, c, step)
 			if err != nil {
 				return fmt.Errorf("commit %s to table %s: %w", c.Unit, c.Table.Name, err)
 			}
@@ -131,6 +143,9 @@ func (d *DB) commitAll(ctx context.Context, units []Commit) ([]Result, error) {
 		step(StepCommitted)
 		return nil
 	})
+	if err == nil && !assume {
+		d.surprised.Store(slices.ContainsFunc(results, func(r Result) bool { return len(r.Gone) > 0 }))
+	}
 	return results, err
 }
 
@@ -170,86 +185,3 @@ func (d *DB) target(ctx context.Context, t Table) (*target, error) {
 }
 
 func targetKey(t Table) string { return fmt.Sprintf("%#v", t) }
-
-// statementRows is how many rows a statement writes, statementBytes how much
-// of them: servers bound the size of a message.
-const (
-	statementRows  = 1000
-	statementBytes = 2 << 20
-)
-
-// writeAll writes the rows, a statement's worth at a time.
-func (w *writer) writeAll(ctx context.Context, c Commit) (Result, error) {
-	result := Result{Gone: map[string]int64{}}
-	part := newChunk(w.target)
-	flush := func() error {
-		if part.rows() == 0 {
-			return nil
-		}
-		defer part.reset()
-		return w.write(ctx, part, &result)
-	}
-	var seen int64
-	for values, err := range c.Rows {
-		if err != nil {
-			return result, fmt.Errorf("read the staged result: %w", err)
-		}
-		seen++
-		if err := part.add(values); err != nil {
-			return result, fmt.Errorf("record %d: %w", seen, err)
-		}
-		if part.rows() == statementRows || len(part.text) >= statementBytes {
-			if err := flush(); err != nil {
-				return result, err
-			}
-		}
-	}
-	if seen != c.Records {
-		return result, fmt.Errorf("the staged result has %d records, expected %d", seen, c.Records)
-	}
-	return result, flush()
-}
-
-// write writes one chunk: it locks the rows there are, in the order of their
-// keys, and then writes those that may be written.
-func (w *writer) write(ctx context.Context, part *chunk, result *Result) error {
-	part.sort()
-	status, err := w.find(ctx, part)
-	if err != nil {
-		return fmt.Errorf("lock the rows: %w", err)
-	}
-	var updates, inserts []int
-	for at, row := range part.order {
-		switch {
-		case status[at] == statusMissing && w.target.Write == api.WriteUpdate:
-			result.Gone[GoneDeleted]++
-		case status[at] == statusMissing:
-			inserts = append(inserts, row)
-		case status[at] != statusFree:
-			result.Gone[status[at]]++
-		case w.target.Write == api.WriteInsert:
-			result.Gone[GoneTaken]++
-		default:
-			updates = append(updates, row)
-		}
-	}
-	if len(updates) > 0 {
-		rows, err := w.update(ctx, part, updates)
-		if err == nil && rows != int64(len(updates)) {
-			err = fmt.Errorf("%d took place; two records may name one row, by keys that the table finds equal", rows)
-		}
-		if err != nil {
-			return fmt.Errorf("update %d rows: %w", len(updates), err)
-		}
-	}
-	if len(inserts) > 0 {
-		if _, err := w.insert(ctx, part, inserts); err != nil {
-			if w.server.duplicate(err) {
-				err = &racedError{err}
-			}
-			return fmt.Errorf("insert %d rows: %w", len(inserts), err)
-		}
-	}
-	result.Written += int64(len(updates) + len(inserts))
-	return nil
-}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -16,6 +17,9 @@ import (
 type DB struct {
 	server  server
 	targets sync.Map // tables as the catalog has them: key of a Table → *target
+	// surprised tells that rows are being deleted or taken: the last commit that
+	// looked found some.
+	surprised atomic.Bool
 }
 
 // server is one kind of database: its sessions and its SQL.
@@ -31,8 +35,10 @@ type server interface {
 // session is one connection inside of one transaction. Arguments are string,
 // []byte, int64, float64, bool, time.Time and nil.
 type session interface {
-	// exec tells how many rows a statement has written (for an update: found).
-	exec(ctx context.Context, statement string, args ...any) (int64, error)
+	// exec runs statements in order up to the first that fails, in one round
+	// trip where the protocol allows it, and tells how many rows each of them
+	// has written (for an update: found).
+	exec(ctx context.Context, calls ...call) ([]int64, error)
 	// query is for small results; NULL is "".
 	query(ctx context.Context, statement string, args ...any) ([][]string, error)
 	// stream is for the query of a user.
@@ -40,6 +46,12 @@ type session interface {
 	commit(ctx context.Context) error
 	// end takes back what is not committed, and gives the connection back.
 	end()
+}
+
+// call is a statement with its arguments.
+type call struct {
+	text string
+	args []any
 }
 
 // Open connects to postgres://, postgresql://, mysql://, mariadb:// or
@@ -64,14 +76,25 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 // unopened names the database, which a failure says by itself: who shows it
 // shows nothing around it.
 func unopened(a address, err error) error {
-	shown := fmt.Errorf("open database %s: %w", a, err)
 	f, ok := errors.AsType[*api.Failure](err)
 	if !ok {
-		return shown
+		return &openError{address: a, err: err}
 	}
 	return api.Fail(f.Reason, cmp.Or(f.Hint, "correct the file, secret or variable that the job's dsn names, or grant its user access"),
-		fmt.Errorf("open database %s: %w", a, f.Err))
+		&openError{address: a, err: f.Err})
 }
+
+// openError is a database that could not be opened. It says which, and why in
+// one line.
+type openError struct {
+	address address
+	err     error
+}
+
+func (e *openError) Error() string {
+	return fmt.Sprintf("open database %s: %s", e.address, reason(e.err))
+}
+func (e *openError) Unwrap() error { return e.err }
 
 // Kind is "postgres", "mysql" (MariaDB, too) or "sqlite".
 func (d *DB) Kind() string { return d.server.kind() }

@@ -61,6 +61,9 @@ func (s *statement) arg(value any) string {
 	return s.dialect.placeholder(len(s.args))
 }
 
+// call is the statement with what was added to it.
+func (s *statement) call(text string) call { return call{text: text, args: s.args} }
+
 // on joins rows of i with those of t by their key.
 func on(d dialect, t *target) string {
 	var equal []string

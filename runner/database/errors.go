@@ -22,9 +22,42 @@ import (
 // ours: the transaction is repeated.
 var errRaced = errors.New("another session has written the same rows at the same time")
 
+// unreachable is a database that can't be connected to for a reason that may
+// pass: nobody answers, or something else does.
+type unreachable struct{ err error }
+
+func (u *unreachable) Error() string { return u.err.Error() }
+func (u *unreachable) Unwrap() error { return u.err }
+
+// notConnected judges why a session could not be had. Its text is one line, and
+// does not repeat who connects to what.
+func notConnected(ctx context.Context, err error) error {
+	if ctx.Err() != nil || config(err) {
+		return fmt.Errorf("connect: %w", err)
+	}
+	return &unreachable{err}
+}
+
+// reason is what an error of a connection comes down to, in one line.
+func reason(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Error()
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return e.Error()
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Err.Error()
+	}
+	if e, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		err = e.Unwrap() // it names user and database again
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
 // Transient tells whether an error passes by itself: a deadlock, a
 // serialization failure, a lock or connection that could not be had, a
-// connection lost, a server that stops.
+// connection lost, a server that stops, or that something else answers for.
 func Transient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
@@ -32,7 +65,7 @@ func Transient(err error) bool {
 	if _, judged := errors.AsType[*api.Failure](err); judged {
 		return false
 	}
-	if errors.Is(err, errRaced) {
+	if _, ok := errors.AsType[*unreachable](err); ok || errors.Is(err, errRaced) {
 		return true
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {

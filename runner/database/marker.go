@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
@@ -12,18 +11,25 @@ import (
 // mark inserts the unit's marker, and tells whether it is new. While another
 // session has an uncommitted one, the database lets us wait for its end.
 func (w *writer) mark(ctx context.Context, c Commit) (bool, error) {
-	s := &statement{dialect: w.server}
-	text := w.server.insertIgnoring(fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s, %s, %s, %s, 0, '{}', %s, CURRENT_TIMESTAMP)", w.target.markers,
-		w.quoted("run", "run_attempt", "unit", "fence", "rows", "gone", "hash", "at"),
-		s.arg(c.Run), s.arg(c.RunAttempt), s.arg(c.Unit), s.arg(c.Fence), s.arg(c.Hash)))
-	rows, err := w.session.exec(ctx, text, s.args...)
+	marker := w.marker(c, 0)
+	marker.text = w.server.insertIgnoring(marker.text)
+	rows, err := w.session.exec(ctx, marker)
 	if err != nil {
 		if w.server.duplicate(err) {
 			return false, nil
 		}
 		return false, fmt.Errorf("write the marker to %s: %w", w.target.markers, err)
 	}
-	return rows == 1, nil
+	return rows[0] == 1, nil
+}
+
+// marker says that a unit is committed with so many rows written, and none
+// gone.
+func (w *writer) marker(c Commit, rows int64) call {
+	s := &statement{dialect: w.server}
+	return s.call(fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s, %s, %s, %s, %s, '{}', %s, CURRENT_TIMESTAMP)", w.target.markers,
+		w.quoted("run", "run_attempt", "unit", "fence", "rows", "gone", "hash", "at"),
+		s.arg(c.Run), s.arg(c.RunAttempt), s.arg(c.Unit), s.arg(c.Fence), s.arg(rows), s.arg(c.Hash)))
 }
 
 // marked reads what an earlier commit of the unit has written.
@@ -39,10 +45,7 @@ func (w *writer) marked(ctx context.Context, c Commit) (Result, error) {
 		return Result{}, api.Fail(api.ReasonPublish, "", fmt.Errorf("%w (run %s, run attempt %d): its hash in %s is %s, this one's is %s",
 			ErrOther, c.Run, c.RunAttempt, w.target.markers, rows[0][0], c.Hash))
 	}
-	result := Result{Already: true}
-	if result.Written, err = strconv.ParseInt(rows[0][1], 10, 64); err == nil {
-		err = json.Unmarshal([]byte(rows[0][2]), &result.Gone)
-	}
+	result, err := markedResult(rows[0][1], rows[0][2])
 	if err != nil {
 		return Result{}, fmt.Errorf("read the marker in %s: %w", w.target.markers, err)
 	}
@@ -58,9 +61,9 @@ func (w *writer) note(ctx context.Context, c Commit, r Result) error {
 	s := &statement{dialect: w.server}
 	text := fmt.Sprintf("UPDATE %s SET %s = %s, %s = %s WHERE %s", w.target.markers,
 		w.server.quote("rows"), s.arg(r.Written), w.server.quote("gone"), s.arg(string(gone)), w.unit(s, c))
-	rows, err := w.session.exec(ctx, text, s.args...)
-	if err == nil && rows != 1 {
-		err = fmt.Errorf("%d rows hold it", rows)
+	rows, err := w.session.exec(ctx, s.call(text))
+	if err == nil && rows[0] != 1 {
+		err = fmt.Errorf("%d rows hold it", rows[0])
 	}
 	if err != nil {
 		return fmt.Errorf("complete the marker in %s: %w", w.target.markers, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
 // mySQL is a server of MySQL 8 or MariaDB 10.6 and later.
@@ -94,7 +95,7 @@ func (m *mySQL) begin(ctx context.Context, writes bool) (session, error) {
 		return nil, err
 	}
 	s.cells = newMySQLCells
-	s.shown = mysqlWord
+	s.shown, s.unit = mysqlWord, mysqlUnit
 	return &mysqlSession{sqlSession: s}, nil
 }
 
@@ -188,6 +189,18 @@ func mysqlWord(column *sql.ColumnType) string {
 	return api.TypeString
 }
 
+func mysqlUnit(column *sql.ColumnType) time.Duration {
+	switch column.DatabaseTypeName() {
+	case "DATE":
+		return day
+	case "DATETIME", "TIMESTAMP":
+		if digits, _, ok := column.DecimalSize(); ok {
+			return fraction(digits)
+		}
+	}
+	return 0
+}
+
 // mysqlCells reads raw bytes, valid until the next row, and floats.
 type mysqlCells struct {
 	names  []string
@@ -230,5 +243,5 @@ func (c *mysqlCells) append(to []byte, column int) []byte {
 	case "BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "GEOMETRY", "BIT", "VECTOR":
 		return appendBytes(to, text)
 	}
-	return appendString(to, text)
+	return format.AppendString(to, text)
 }

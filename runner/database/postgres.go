@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -132,40 +134,37 @@ func (p *postgres) expired() (old []idleConn) {
 // What a transaction begins with. Rows are found by their unique index,
 // whatever the statistics of a table say that has just been filled: the time
 // of a chunk must not grow with the table.
-const (
-	postgresRead  = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-	postgresWrite = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
+var (
+	postgresRead  = []call{{text: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}}
+	postgresWrite = []call{{text: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"}, {text: `SELECT set_config('enable_hashjoin', 'off', true), ` +
+		`set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)`}}
 )
 
 func (p *postgres) begin(ctx context.Context, writes bool) (session, error) {
-	text := postgresRead
+	s := &postgresSession{server: p, lead: postgresRead}
 	if writes {
-		text = postgresWrite
+		s.lead = postgresWrite
 	}
-	for {
-		conn, reused := p.pop()
-		if !reused {
-			var err error
-			if conn, err = pgconn.ConnectConfig(ctx, p.config); err != nil {
-				return nil, fmt.Errorf("connect: %w", err)
-			}
-		}
-		s := &postgresSession{server: p, conn: conn}
-		_, err := conn.Exec(ctx, text).ReadAll()
-		if err == nil {
-			return s, nil
-		}
-		closeConn(conn)
-		if !reused || ctx.Err() != nil { // an idle one may have been lost long ago
-			return nil, fmt.Errorf("begin a transaction: %w", err)
-		}
+	if s.conn, s.reused = p.pop(); s.reused {
+		return s, nil
 	}
+	return s, s.connect(ctx)
 }
 
 // postgresSession speaks text both ways.
 type postgresSession struct {
 	server *postgres
 	conn   *pgconn.PgConn
+	lead   []call // what begins the transaction, on its way with its first statement
+	reused bool   // conn was idle, and may have been lost long ago
+}
+
+func (s *postgresSession) connect(ctx context.Context) (err error) {
+	s.reused = false
+	if s.conn, err = pgconn.ConnectConfig(ctx, s.server.config); err != nil {
+		return notConnected(ctx, err)
+	}
+	return nil
 }
 
 // postgresArgs writes arguments as text. Instants, and those that are absent,
@@ -193,28 +192,82 @@ func postgresArgs(args []any) (values [][]byte, types []uint32) {
 	return values, types
 }
 
-func (s *postgresSession) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	values, types := postgresArgs(args)
-	tag, err := s.conn.ExecParams(ctx, text, values, types, nil, nil).Close()
-	return tag.RowsAffected(), err
+func (s *postgresSession) exec(ctx context.Context, calls ...call) ([]int64, error) {
+	results, err := s.run(ctx, calls...)
+	written := make([]int64, len(results))
+	for at, result := range results {
+		written[at] = result.CommandTag.RowsAffected()
+	}
+	return written, err
 }
 
 func (s *postgresSession) query(ctx context.Context, text string, args ...any) ([][]string, error) {
-	values, types := postgresArgs(args)
-	result := s.conn.ExecParams(ctx, text, values, types, nil, nil)
+	results, err := s.run(ctx, call{text, args})
+	if err != nil {
+		return nil, err
+	}
 	var rows [][]string
-	for result.NextRow() {
-		var row []string
-		for _, value := range result.Values() {
-			row = append(row, string(value))
+	for _, values := range results[0].Rows {
+		row := make([]string, len(values))
+		for at, value := range values {
+			row[at] = string(value)
 		}
 		rows = append(rows, row)
 	}
-	_, err := result.Close()
-	return rows, err
+	return rows, nil
+}
+
+// run sends statements, and what begins the transaction before the first, all
+// at once: the server stops at the first that fails.
+func (s *postgresSession) run(ctx context.Context, calls ...call) ([]*pgconn.Result, error) {
+	lead := s.lead
+	results, err := pipeline(ctx, s.conn, append(slices.Clip(lead), calls...))
+	if err != nil && len(lead) > 0 && s.reused && s.conn.IsClosed() && ctx.Err() == nil {
+		if err := s.connect(ctx); err != nil {
+			return nil, err
+		}
+		results, err = pipeline(ctx, s.conn, append(slices.Clip(lead), calls...))
+	}
+	s.lead = nil
+	return results[min(len(lead), len(results)):], err
+}
+
+// pipeline gives the results of statements up to the first that fails.
+func pipeline(ctx context.Context, conn *pgconn.PgConn, calls []call) ([]*pgconn.Result, error) {
+	p := conn.StartPipeline(ctx)
+	for _, c := range calls {
+		values, types := postgresArgs(c.args)
+		p.SendQueryParams(c.text, values, types, nil, nil)
+	}
+	if err := p.Sync(); err != nil {
+		_ = p.Close() // says it again
+		return nil, err
+	}
+	var results []*pgconn.Result
+	for range calls {
+		next, err := p.GetResults()
+		if err == nil {
+			reader, ok := next.(*pgconn.ResultReader)
+			if !ok {
+				err = io.ErrUnexpectedEOF // the server has ended it all
+			} else if result := reader.Read(); result.Err != nil {
+				err = result.Err
+			} else {
+				results = append(results, result)
+			}
+		}
+		if err != nil {
+			_ = p.Close() // says it again
+			return results, err
+		}
+	}
+	return results, p.Close()
 }
 
 func (s *postgresSession) commit(ctx context.Context) error {
+	if s.lead != nil {
+		return nil // nothing was said yet
+	}
 	results, err := s.conn.Exec(ctx, "COMMIT").ReadAll()
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)

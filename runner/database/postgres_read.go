@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
 // Types of PostgreSQL by their number, which never changes.
@@ -24,13 +26,17 @@ type postgresCursor struct {
 	session *postgresSession
 	result  *pgconn.ResultReader
 	shown   []api.Column
-	types   []uint32          // of the columns
+	types   []uint32 // of the columns
+	units   []time.Duration
 	element map[uint32]uint32 // array type → type of its elements
 	failed  error
 	done    bool
 }
 
 func (s *postgresSession) stream(ctx context.Context, text string, args []any) (cursor, error) {
+	if _, err := s.run(ctx); err != nil {
+		return nil, fmt.Errorf("begin a transaction: %w", err)
+	}
 	values, types := postgresArgs(args)
 	described, err := s.conn.Prepare(ctx, "", text, types)
 	if err != nil {
@@ -39,6 +45,7 @@ func (s *postgresSession) stream(ctx context.Context, text string, args []any) (
 	c := &postgresCursor{session: s, element: map[uint32]uint32{}}
 	for _, field := range described.Fields {
 		c.types = append(c.types, field.DataTypeOID)
+		c.units = append(c.units, postgresUnit(field))
 	}
 	if err := c.arrays(ctx); err != nil {
 		return nil, err
@@ -106,6 +113,19 @@ func decimal(precision, scale int64) string { return fmt.Sprintf("decimal(%d,%d)
 
 func (c *postgresCursor) columns() []api.Column { return c.shown }
 
+func (c *postgresCursor) unit(column int) time.Duration { return c.units[column] }
+
+// postgresUnit knows how many digits a column's seconds have by its modifier.
+func postgresUnit(field pgconn.FieldDescription) time.Duration {
+	switch field.DataTypeOID {
+	case oidDate:
+		return day
+	case oidTimestamp, oidTimestampTZ:
+		return fraction(int64(field.TypeModifier))
+	}
+	return 0
+}
+
 func (c *postgresCursor) next() bool {
 	if c.done || c.result.NextRow() {
 		return !c.done
@@ -157,7 +177,7 @@ func appendPostgres(to, text []byte, oid uint32) []byte {
 			}
 		}
 	}
-	return appendString(to, text)
+	return format.AppendString(to, text)
 }
 
 // appendArray writes an array, {1,NULL,"a \"b\""}, nested or with bounds

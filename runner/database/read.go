@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
 // Query is one SELECT of a user.
@@ -30,6 +32,8 @@ type Range struct {
 // cursor is a result as it comes from the server.
 type cursor interface {
 	columns() []api.Column
+	// unit is how far two instants of a column are apart at least.
+	unit(column int) time.Duration
 	next() bool
 	// append writes one cell of the row as JSON.
 	append(to []byte, column int) []byte
@@ -97,7 +101,7 @@ func (r *Rows) name() error {
 		if at == 0 {
 			before[0] = '{'
 		}
-		r.names = append(r.names, append(appendString(before, []byte(c.Name)), ':'))
+		r.names = append(r.names, append(format.AppendString(before, []byte(c.Name)), ':'))
 	}
 	if len(r.names) == 0 {
 		return failf("write a SELECT", "the query returns no columns")
@@ -107,6 +111,10 @@ func (r *Rows) name() error {
 
 // Columns are the query's columns, in its order, each name once.
 func (r *Rows) Columns() []api.Column { return r.cursor.columns() }
+
+// Unit is how far two different instants of a column are apart at least: a day
+// for dates, a second where there are no fractions.
+func (r *Rows) Unit(column int) time.Duration { return r.cursor.unit(column) }
 
 // Next goes to the next row, and tells whether there is one.
 func (r *Rows) Next() bool { return r.cursor.next() }

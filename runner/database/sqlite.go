@@ -14,6 +14,7 @@ import (
 	_ "modernc.org/sqlite" // the driver
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
 // sqliteFile is a SQLite database.
@@ -57,7 +58,19 @@ func (f *sqliteFile) begin(ctx context.Context, writes bool) (session, error) {
 	}
 	s.cells = newSQLiteCells
 	s.shown = func(column *sql.ColumnType) string { return sqliteWord(column.DatabaseTypeName()) }
+	s.unit = sqliteUnit
 	return s, nil
+}
+
+// sqliteUnit is that of CURRENT_TIMESTAMP, unless the declared type has digits,
+// as TIMESTAMP(3) has: a text may have fractions or not.
+func sqliteUnit(column *sql.ColumnType) time.Duration {
+	if sqliteWord(column.DatabaseTypeName()) == api.TypeDate {
+		return day
+	}
+	_, digits, _ := strings.Cut(column.DatabaseTypeName(), "(")
+	known, _ := strconv.ParseInt(strings.TrimSuffix(digits, ")"), 10, 64) // none: whole seconds
+	return fraction(known)
 }
 
 // sqliteWord is the type of a column for an output, by its declared type.
@@ -121,8 +134,8 @@ func (c *sqliteCells) append(to []byte, column int) []byte {
 		if word == api.TypeJSON && json.Valid([]byte(v)) {
 			return appendJSON(to, []byte(v))
 		}
-		return appendString(to, []byte(v))
+		return format.AppendString(to, []byte(v))
 	default:
-		return appendString(to, fmt.Append(nil, v))
+		return format.AppendString(to, fmt.Append(nil, v))
 	}
 }

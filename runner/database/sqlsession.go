@@ -17,6 +17,7 @@ type sqlSession struct {
 	open  bool
 	cells func([]*sql.ColumnType) cells // how the driver's values become JSON
 	shown func(*sql.ColumnType) string  // the word for a column's type
+	unit  func(*sql.ColumnType) time.Duration
 }
 
 // cells reads the values of a row.
@@ -29,7 +30,7 @@ type cells interface {
 func beginSQL(ctx context.Context, db *sql.DB, statements ...string) (*sqlSession, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, notConnected(ctx, err)
 	}
 	s := &sqlSession{conn: conn, open: true}
 	for _, text := range statements {
@@ -41,12 +42,20 @@ func beginSQL(ctx context.Context, db *sql.DB, statements ...string) (*sqlSessio
 	return s, nil
 }
 
-func (s *sqlSession) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	result, err := s.conn.ExecContext(ctx, text, args...)
-	if err != nil {
-		return 0, err
+func (s *sqlSession) exec(ctx context.Context, calls ...call) ([]int64, error) {
+	var written []int64
+	for _, c := range calls {
+		result, err := s.conn.ExecContext(ctx, c.text, c.args...)
+		if err != nil {
+			return written, err
+		}
+		rows, err := result.RowsAffected()
+		if err != nil {
+			return written, err
+		}
+		written = append(written, rows)
 	}
-	return result.RowsAffected()
+	return written, nil
 }
 
 func (s *sqlSession) query(ctx context.Context, text string, args ...any) ([][]string, error) {
@@ -103,6 +112,7 @@ type sqlCursor struct {
 	rows   *sql.Rows
 	end    func() error
 	shown  []api.Column
+	units  []time.Duration
 	cells  cells
 	failed error
 }
@@ -126,12 +136,15 @@ func (s *sqlSession) stream(ctx context.Context, text string, args []any) (curso
 	}
 	for _, column := range types {
 		c.shown = append(c.shown, api.Column{Name: column.Name(), Type: s.shown(column)})
+		c.units = append(c.units, s.unit(column))
 	}
 	c.cells = s.cells(types)
 	return c, nil
 }
 
 func (c *sqlCursor) columns() []api.Column { return c.shown }
+
+func (c *sqlCursor) unit(column int) time.Duration { return c.units[column] }
 
 func (c *sqlCursor) next() bool {
 	if c.failed != nil || !c.rows.Next() {

@@ -149,7 +149,11 @@ func (d *DB) findColumns(t *target, columns []column) error {
 		t.runAt = find(t.RunAt, types.instant)
 	}
 	if len(missing) > 0 {
-		return failf(fmt.Sprintf("correct the names in the job, or run: ALTER TABLE %s %s", t.quoted, strings.Join(missing, ", ")),
+		hint := fmt.Sprintf("correct the names in the job, or run: ALTER TABLE %s %s", t.quoted, strings.Join(missing, ", "))
+		if t.JSONColumn == "" {
+			hint += fmt.Sprintf(" (%s for a prediction that is text, %s for one that is a list or an object)", types.text, types.json)
+		}
+		return failf(hint,
 			"table %s has no column %s", t.Name, namesOf(missing))
 	}
 	if t.Write == api.WriteUpdate {

@@ -74,27 +74,32 @@ func (w *writer) occurrence(s *statement) string {
 	return w.server.value(w.target.runAt, s.arg(w.server.instant(w.at)))
 }
 
-// update writes rows of a chunk to rows that are there, and tells how many.
-func (w *writer) update(ctx context.Context, c *chunk, rows []int) (int64, error) {
+// update writes rows of a chunk to rows that are there.
+func (w *writer) update(c *chunk, rows []int) call { return w.updateWhere(c, rows, false) }
+
+// updateFree writes rows of a chunk to rows that are there and may be written.
+func (w *writer) updateFree(c *chunk, rows []int) call { return w.updateWhere(c, rows, true) }
+
+func (w *writer) updateWhere(c *chunk, rows []int, free bool) call {
 	s := &statement{dialect: w.server}
 	assign := func(name, value string) string { return w.server.quote(name) + " = " + value }
 	var sets []string
 	// MySQL names what is joined before what is set.
-	source := w.server.source(c, rows, s)
+	source, where := w.server.source(c, rows, s), on(w.server, w.target)
+	if free && (w.target.RunAt != "" || w.target.OnlyIfUnset) {
+		where += " AND " + w.status(s) + " = '" + statusFree + "'"
+	}
 	for at, column := range w.target.cells[len(w.target.Key):] {
 		sets = append(sets, assign(column.name, w.server.value(column, w.server.cell(len(w.target.Key)+at))))
 	}
 	if w.target.RunAt != "" {
 		sets = append(sets, assign(w.target.RunAt, w.occurrence(s)))
 	}
-	if len(sets) == 0 { // Check may not know the results yet
-		return int64(len(rows)), nil
-	}
-	return w.session.exec(ctx, w.server.update(w.target, sets, source, on(w.server, w.target)), s.args...)
+	return s.call(w.server.update(w.target, sets, source, where))
 }
 
 // insert writes rows of a chunk that are not there.
-func (w *writer) insert(ctx context.Context, c *chunk, rows []int) (int64, error) {
+func (w *writer) insert(c *chunk, rows []int) call {
 	s := &statement{dialect: w.server}
 	names := w.quoted(w.target.written()...)
 	var values []string
@@ -105,6 +110,5 @@ func (w *writer) insert(ctx context.Context, c *chunk, rows []int) (int64, error
 		names += ", " + w.server.quote(w.target.RunAt)
 		values = append(values, w.occurrence(s))
 	}
-	text := fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s", w.target.quoted, names, strings.Join(values, ", "), w.server.source(c, rows, s))
-	return w.session.exec(ctx, text, s.args...)
+	return s.call(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s", w.target.quoted, names, strings.Join(values, ", "), w.server.source(c, rows, s)))
 }

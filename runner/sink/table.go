@@ -24,6 +24,10 @@ import (
 // would mostly wait for each other.
 const tableWriters = 4
 
+// keepMarkers is how long a marker is kept: longer than anybody goes on with a
+// run. What a year-old run has staged is gone.
+const keepMarkers = 365 * 24 * time.Hour
+
 const tableHint = "see that the database answers and that the runner's user may write the table, or change output.sql"
 
 // Table is the database table that one run writes to. Parts are staged on the
@@ -80,7 +84,7 @@ func (t *Table) Prepare(ctx context.Context) error {
 	if err == nil {
 		err = t.check(ctx)
 	}
-	if _, told := errors.AsType[*api.Failure](err); told || err == nil || ctx.Err() != nil {
+	if _, told := errors.AsType[*api.Failure](err); told || err == nil || ctx.Err() != nil || Passes(err) {
 		return err
 	}
 	return api.Fail(api.ReasonOutputUnwritable, tableHint, fmt.Errorf("write table %s: %w", t.table.Name, err))
@@ -91,7 +95,10 @@ func (t *Table) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return db.Check(ctx, t.table)
+	if err := db.Check(ctx, t.table); err != nil {
+		return err
+	}
+	return db.PruneMarkers(ctx, t.table, t.run, keepMarkers)
 }
 
 // OpenRecords reads a staged part record by record.
@@ -126,6 +133,32 @@ func (t *Table) Sweep(context.Context) error { return t.staging.Sweep() }
 func (t *Table) Show(ctx context.Context, part PublishedPart, columns []api.Column) (Gone, error) {
 	gone, err := t.commit(ctx, []PublishedPart{part}, columns)
 	return gone[part.MiniBatch], err
+}
+
+// Committed tells which of a run's staged parts the table has, by their
+// markers, with what was gone of each.
+func (t *Table) Committed(ctx context.Context, parts []PublishedPart) (map[int64]Gone, error) {
+	db, err := t.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	markers, err := db.Markers(ctx, t.table, t.run)
+	if err != nil {
+		return nil, fmt.Errorf("tell what table %s has of run %s: %w", t.table.Name, t.run, err)
+	}
+	committed := map[int64]Gone{}
+	for _, part := range parts {
+		unit, err := t.unit(part, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range markers {
+			if m.RunAttempt == unit.RunAttempt && m.Unit == unit.Unit && m.Hash == unit.Hash {
+				committed[part.MiniBatch] = m.Result.Gone
+			}
+		}
+	}
+	return committed, nil
 }
 
 // Publish commits what is staged only: all of it in one transaction, or what

@@ -77,6 +77,12 @@ func Exec(t testing.TB, dsn string, statements ...string) {
 	Query(t, dsn, statements...)
 }
 
+// Try is Exec where the database may refuse.
+func Try(dsn string, statements ...string) error {
+	_, err := query(dsn, statements)
+	return err
+}
+
 // Query is Exec, and gives the rows of the last statement; NULL is "NULL".
 func Query(t testing.TB, dsn string, statements ...string) [][]string {
 	t.Helper()
@@ -96,7 +102,8 @@ func query(dsn string, statements []string) ([][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close() //nolint:errcheck // nothing of it is used again
+	defer db.Close()      //nolint:errcheck // nothing of it is used again
+	db.SetMaxOpenConns(1) // a transaction has one session
 	var rows [][]string
 	for _, statement := range statements {
 		if rows, err = queryOne(ctx, db, statement); err != nil {
