@@ -33,7 +33,7 @@ var walls = map[string][]string{
 	"runner/database/databasetest": {},
 	"runner/source":                {"internal/api", "runner/format", "runner/object", "runner/database", "runner/durable", "runner/secret"},
 	"runner/source/sourcetest":     {"internal/api", "runner/format", "runner/source", "runner/split"},
-	"runner/compare":               {"internal/api", "runner/format", "runner/source", "runner/durable", "runner/object"},
+	"runner/compare":               {"internal/api", "runner/database", "runner/format", "runner/source", "runner/durable", "runner/object"},
 	"runner/split":                 {"internal/api", "runner/format", "runner/source", "runner/durable"},
 	"runner/sink":                  {"internal/api", "runner/format", "runner/object", "runner/database", "runner/durable", "runner/failpoint"},
 	"runner/sink/sinktest":         {"runner/sink"},

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -95,7 +96,8 @@ type world struct {
 	dir   string
 	input string
 	job   api.Job
-	slots int // of a daemon; 0: as it comes
+	env   []string // of the command, beside the test's own
+	slots int      // of a daemon; 0: as it comes
 
 	occurrence string
 	records    int // that have arrived
@@ -160,7 +162,7 @@ func (w *world) command(failpoint string) *exec.Cmd {
 	w.must(err)
 	w.must(os.WriteFile(file, text, 0o644))
 	cmd := exec.CommandContext(w.t.Context(), binary, "predict", "-f", file, "--data-dir", w.dataDir(), "--occurrence", w.occurrence)
-	cmd.Env = append(os.Environ(), w.failpointEnv(failpoint)...)
+	cmd.Env = slices.Concat(os.Environ(), w.env, w.failpointEnv(failpoint))
 	return cmd
 }
 
@@ -263,12 +265,12 @@ func (w *world) tree() map[string]string {
 			return err
 		}
 		name, err := filepath.Rel(w.output(), path)
-		switch filepath.Base(path) {
-		case "_MANIFEST.json":
+		switch base := filepath.Base(path); {
+		case base == "_MANIFEST.json":
 			text = w.anonymous(text, "run", "times", "attempts", "launches", "runner", "uid")
-		case "_LATEST.json":
+		case base == "_LATEST.json":
 			text = w.anonymous(text, "uid")
-		case "_DEAD_LETTERS.jsonl":
+		case strings.HasPrefix(base, "_DEAD_LETTERS."):
 			var letters []byte
 			for line := range bytes.Lines(text) {
 				letters = append(letters, w.anonymous(line, "run", "attempts", "first_seen", "last_seen")...)

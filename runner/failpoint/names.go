@@ -25,6 +25,7 @@ var Names = []string{
 	"carry.row",      // the ledger rows of what is carried are written, not stored
 
 	"publish.intent",   // the point of no return is stored
+	"publish.claim",    // nobody else can publish to the prefix, nothing is uploaded
 	"publish.part",     // the parts of the folder are assembled
 	"publish.manifest", // the folder is complete and durable, not in place
 	"publish.renamed",  // the folder is in place, the pointer is not

@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
@@ -166,7 +167,11 @@ func (c *azureContainer) failed(verb, key string, err error) error {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		// Its own text is many lines long.
 		said := fmt.Errorf("%d %s", answer.StatusCode, answer.ErrorCode)
-		return fail(what, answer.StatusCode, said, azureHint)
+		missing := ErrNotFound
+		if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+			missing = ErrNoBucket
+		}
+		return fail(what, answer.StatusCode, missing, said, azureHint)
 	}
-	return fail(what, 0, err, azureHint)
+	return fail(what, 0, ErrNotFound, err, azureHint)
 }

@@ -26,8 +26,9 @@
 //
 //   - S3: AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN,
 //     else the shared files (AWS_SHARED_CREDENTIALS_FILE, AWS_PROFILE), else web
-//     identity, the container's and the machine's role. AWS_REGION;
-//     AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL for another store (addressed by
+//     identity, the container's and the machine's role (asked at
+//     AWS_ENDPOINT_URL_STS and AWS_EC2_METADATA_SERVICE_ENDPOINT where those
+//     are set). AWS_REGION; AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL for another store (addressed by
 //     path), and AWS_CA_BUNDLE.
 //   - Google: GOOGLE_APPLICATION_CREDENTIALS, else what gcloud has left, else
 //     the machine's identity. STORAGE_EMULATOR_HOST.

@@ -19,19 +19,20 @@ type statusError struct {
 func (e *statusError) Error() string { return e.err.Error() }
 func (e *statusError) Unwrap() error { return e.err }
 
-// fail gives an answer's status the meaning it has for callers. A refused
-// identity gets a hint where its place in the configuration is.
-func fail(what string, status int, err error, hint string) error {
+// fail gives an answer's status the meaning it has for callers; missing is what
+// a 404 speaks of. A refused identity gets a hint where its place in the
+// configuration is.
+func fail(what string, status int, missing, err error, hint string) error {
 	if already, ok := errors.AsType[*statusError](err); ok {
 		status = already.status
 	}
 	switch status {
 	case http.StatusNotFound:
-		return fmt.Errorf("%s: %w (%w)", what, ErrNotFound, err)
+		return fmt.Errorf("%s: %w (%w)", what, missing, err)
 	case http.StatusPreconditionFailed:
 		return fmt.Errorf("%s: %w", what, ErrChanged)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		err = fmt.Errorf("%w: %s", err, hint)
+		err = fmt.Errorf("%w (%w): %s", ErrDenied, err, hint)
 	}
 	return fmt.Errorf("%s: %w", what, &statusError{status, err})
 }

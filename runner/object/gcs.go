@@ -121,7 +121,10 @@ func (b *gcsBucket) Put(ctx context.Context, key string, body io.ReadSeeker, siz
 		}
 		return request, err
 	})
-	if err = b.failed("write", key, err); errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) && when.Match != "" {
+	if when.Match != "" && isStatus(err, http.StatusNotFound) {
+		err = &statusError{http.StatusPreconditionFailed, err}
+	}
+	if err = b.failed("write", key, err); errors.Is(err, ErrChanged) {
 		err = fmt.Errorf("write gs://%s/%s: %w", b.name, key, ErrPrecondition)
 	}
 	return o.Generation, err
@@ -241,7 +244,11 @@ func (b *gcsBucket) failed(verb, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fail(fmt.Sprintf("%s gs://%s/%s", verb, b.name, key), 0, err, gcsHint)
+	missing := ErrNotFound
+	if verb == "list" || verb == "write" {
+		missing = ErrNoBucket
+	}
+	return fail(fmt.Sprintf("%s gs://%s/%s", verb, b.name, key), 0, missing, err, gcsHint)
 }
 
 // openGCS is a bucket at Google, or at the emulator that the environment names.

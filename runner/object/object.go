@@ -9,8 +9,14 @@ import (
 
 // What a caller may decide by; errors wrap them.
 var (
-	// ErrNotFound says that there is no such object (or bucket).
+	// ErrNotFound says that there is no such object. Of a bucket that is not
+	// there, not every store tells the difference to who asks for an object.
 	ErrNotFound = errors.New("there is no such object")
+	// ErrNoBucket says that there is no such bucket, or container.
+	ErrNoBucket = errors.New("there is no such bucket")
+	// ErrDenied says that the store does not let this identity do it, or does
+	// not know it.
+	ErrDenied = errors.New("the store refuses it")
 	// ErrChanged says that the object is not the one that was asked for by its
 	// etag any more.
 	ErrChanged = errors.New("the object has changed")
@@ -52,7 +58,7 @@ type Bucket interface {
 	// Delete removes objects; one that is not there is no error.
 	Delete(ctx context.Context, keys ...string) error
 	// List gives every object whose key begins with prefix, in the order of the
-	// keys, page by page. It ends with the first error of yield.
+	// keys, page by page; ErrNoBucket. It ends with the first error of yield.
 	List(ctx context.Context, prefix string, yield func(Info) error) error
 	// Enforces tells whether the store keeps conditions of Put, which not all
 	// that speak its protocol do. It is probed once with a throw-away object

@@ -201,7 +201,11 @@ func (b *s3Bucket) failed(verb, key string, err error) error {
 	if status == 0 && answer.Code == minio.NoSuchKey {
 		status = http.StatusNotFound
 	}
-	return fail(fmt.Sprintf("%s s3://%s/%s", verb, b.name, key), status, err, s3Hint)
+	missing := ErrNotFound
+	if answer.Code == minio.NoSuchBucket { // which the answer to a look does not say
+		missing = ErrNoBucket
+	}
+	return fail(fmt.Sprintf("%s s3://%s/%s", verb, b.name, key), status, missing, err, s3Hint)
 }
 
 const s3Hint = "check the AWS_* variables in the runner's environment_file and what their identity may do"

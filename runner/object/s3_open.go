@@ -73,6 +73,12 @@ func s3Credentials(env func(string) string, region string) *credentials.Credenti
 	machine.EKSIdentity.TokenFile = env("AWS_WEB_IDENTITY_TOKEN_FILE")
 	machine.EKSIdentity.RoleARN = env("AWS_ROLE_ARN")
 	machine.EKSIdentity.RoleSessionName = env("AWS_ROLE_SESSION_NAME")
+	switch { // the library takes one endpoint, for whichever of them it comes to
+	case machine.EKSIdentity.TokenFile != "":
+		machine.Endpoint = env("AWS_ENDPOINT_URL_STS")
+	case machine.Container.CredentialsFullURI == "" && machine.Container.CredentialsRelativeURI == "":
+		machine.Endpoint = env("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+	}
 	return credentials.NewChainCredentials([]credentials.Provider{
 		&credentials.FileAWSCredentials{Filename: env("AWS_SHARED_CREDENTIALS_FILE"), Profile: env("AWS_PROFILE")},
 		machine,

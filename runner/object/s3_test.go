@@ -113,7 +113,7 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 	}{
 		{http.StatusForbidden, "AccessDenied", "environment_file", false},
 		{http.StatusForbidden, "InvalidAccessKeyId", "environment_file", false},
-		{http.StatusNotFound, "NoSuchBucket", "no such object", false},
+		{http.StatusNotFound, "NoSuchBucket", "no such bucket", false},
 		{http.StatusNotImplemented, "NotImplemented", "NotImplemented", false},
 		{http.StatusConflict, "OperationAborted", "OperationAborted", true},
 	} {

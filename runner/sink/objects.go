@@ -99,7 +99,7 @@ func (o *Objects) Prepare(ctx context.Context) error {
 	if err == nil || object.Transient(err) {
 		return err
 	}
-	return api.Fail(api.ReasonOutputUnwritable, unwritableObjectsHint, fmt.Errorf("write output %s: %w", o.folder, err))
+	return unwritableObjects(fmt.Errorf("write output %s: %w", o.folder, err))
 }
 
 func (o *Objects) tryToWrite(ctx context.Context) error {
@@ -189,6 +189,9 @@ func (f objectFolder) getOnce(ctx context.Context, name string) (content []byte,
 		return nil, "", err
 	}
 	body, err := f.bucket.Read(ctx, f.prefix+name, info.ETag, 0, -1)
+	if errors.Is(err, object.ErrNotFound) {
+		return nil, "", nil // it was there a moment ago
+	}
 	if err != nil {
 		return nil, "", err
 	}

@@ -15,8 +15,10 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/object"
 )
 
-// partsSideBySide is the number of parts on their way to a store at once.
-const partsSideBySide = 4
+// partsSideBySide is the number of parts on their way to a store at once. So
+// many make up for what a request takes on its way (BenchmarkPublishObjects);
+// uploads begun ahead of the publish would still need a request each to complete.
+const partsSideBySide = 16
 
 // uploadingMark is a file in staging that says that objects of the run may lie
 // in the store.
@@ -45,7 +47,11 @@ func (o *Objects) publish(ctx context.Context, p Publication) error {
 		return err
 	}
 	if !now.is(p.Manifest) {
-		if err := o.upload(ctx, at, now, p); err != nil {
+		held, err := o.upload(ctx, at, now, p)
+		if err != nil {
+			return err
+		}
+		if err := at.keepsClaim(ctx, held, o.uid); err != nil {
 			return err
 		}
 		if err := o.publishManifest(ctx, at, now, p.Manifest); err != nil {
@@ -103,30 +109,34 @@ func (o *Objects) complete(p Publication, now publishedObjects) (Publication, er
 	return p, nil
 }
 
-// upload writes all that the manifest will name and that is not there.
-func (o *Objects) upload(ctx context.Context, at objectFolder, now publishedObjects, p Publication) error {
+// upload claims the folder, and writes all that the manifest will name and that
+// is not there.
+func (o *Objects) upload(ctx context.Context, at objectFolder, now publishedObjects, p Publication) (held heldClaim, err error) {
 	if now.manifest != nil && now.manifest.Revision >= p.Manifest.Revision {
-		return cameFirst(p.Manifest, *now.manifest)
+		return held, cameFirst(p.Manifest, *now.manifest)
 	}
-	if err := at.checkOwn(ctx, now.manifest); err != nil {
-		return err
+	if err := at.checkOwn(ctx, now.manifest, o.uid); err != nil {
+		return held, err
 	}
 	if err := o.mark(); err != nil {
-		return err
+		return held, err
+	}
+	if held, err = o.claim(ctx, at, now, p.Manifest); err != nil {
+		return held, err
 	}
 	if err := o.uploadParts(ctx, at, p); err != nil {
-		return err
+		return held, err
 	}
 	failpoint.Here("publish.part")
 	letters := o.local(DeadLettersName)
 	written, err := o.writeDeadLetters(letters, p.DeadLetters)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", DeadLettersName, err)
+		return held, fmt.Errorf("write %s: %w", DeadLettersName, err)
 	}
 	if written {
-		return at.putFile(ctx, deadLettersOf(p.Manifest.Revision), letters)
+		return held, at.putFile(ctx, deadLettersOf(p.Manifest.Revision), letters)
 	}
-	return nil
+	return held, nil
 }
 
 func deadLettersOf(revision int64) string {
@@ -227,7 +237,7 @@ func (o *Objects) publishManifest(ctx context.Context, at objectFolder, now publ
 }
 
 // removeOwn removes what runs have written into the folder, may go, and is not
-// named by the manifest.
+// named by the manifest; the claim last.
 func (f objectFolder) removeOwn(ctx context.Context, m *Manifest, mayGo func(object.Info) bool) error {
 	listed := map[string]bool{}
 	if m != nil {
@@ -236,9 +246,13 @@ func (f objectFolder) removeOwn(ctx context.Context, m *Manifest, mayGo func(obj
 			listed[part.Name] = true
 		}
 	}
-	var unlisted []string
+	var unlisted, claims []string
 	err := f.each(ctx, func(name string, info object.Info) error {
-		if objectForm.MatchString(name) && !listed[name] && mayGo(info) {
+		switch {
+		case !mayGo(info):
+		case name == ClaimName:
+			claims = append(claims, name)
+		case objectForm.MatchString(name) && !listed[name]:
 			unlisted = append(unlisted, name)
 		}
 		return nil
@@ -246,7 +260,10 @@ func (f objectFolder) removeOwn(ctx context.Context, m *Manifest, mayGo func(obj
 	if err != nil {
 		return err
 	}
-	return f.remove(ctx, unlisted)
+	if err := f.remove(ctx, unlisted); err != nil {
+		return err
+	}
+	return f.remove(ctx, claims)
 }
 
 func anyAge(object.Info) bool { return true }

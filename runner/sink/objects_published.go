@@ -14,8 +14,6 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/object"
 )
 
-const unwritableObjectsHint = "make it a place that the runner's identity can list, read, write and delete, or change output.files.uri"
-
 // objectForm are the names, beside those of every published folder, that runs
 // give to objects in one.
 var objectForm = regexp.MustCompile(`^(part-[0-9]{6,}\.r[0-9]+\.[a-z]+|_DEAD_LETTERS\.r[0-9]+\.jsonl|` + regexp.QuoteMeta(probePrefix) + `.*)$`)
@@ -43,20 +41,27 @@ func (f objectFolder) published(ctx context.Context, uid string) (publishedObjec
 	return publishedObjects{m, etag}, nil
 }
 
-// checkOwn fails if something is in the folder that no run wrote.
-func (f objectFolder) checkOwn(ctx context.Context, m *Manifest) error {
-	listed := map[string]bool{ManifestName: true, SuccessName: true}
+// checkOwn fails if something is in the folder that no run wrote, or if another
+// job is about to publish there.
+func (f objectFolder) checkOwn(ctx context.Context, m *Manifest, uid string) error {
+	listed := map[string]bool{ManifestName: true, SuccessName: true, ClaimName: true}
 	if m != nil {
 		for _, part := range m.Parts {
 			listed[part.Name] = true
 		}
 	}
-	return cannotLook(f.uri, f.each(ctx, func(name string, _ object.Info) error {
+	claimed := false
+	err := f.each(ctx, func(name string, _ object.Info) error {
+		claimed = claimed || name == ClaimName
 		if !listed[name] && !objectForm.MatchString(name) {
 			return taken("output %s holds %s, which no run of this job wrote", f.uri, name)
 		}
 		return nil
-	}))
+	})
+	if err == nil && claimed && m == nil {
+		err = f.checkClaim(ctx, uid)
+	}
+	return cannotLook(f.uri, err)
 }
 
 // cannotLook makes a failure of what stays an error however often it is tried.
@@ -68,7 +73,15 @@ func cannotLook(uri string, err error) error {
 	if object.Transient(err) || errors.Is(err, object.ErrChanged) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return api.Fail(api.ReasonOutputUnwritable, unwritableObjectsHint, err)
+	return unwritableObjects(err)
+}
+
+func unwritableObjects(err error) error {
+	hint := "make it a place that the runner's identity can list, read, write and delete, or change output.files.uri"
+	if errors.Is(err, object.ErrNoBucket) {
+		hint = "make the bucket, or correct its name in output.files.uri, or the store's endpoint in the runner's environment_file"
+	}
+	return api.Fail(api.ReasonOutputUnwritable, hint, err)
 }
 
 // checkTaken fails with *api.Failure{output_taken} where publishing would
@@ -78,7 +91,7 @@ func (o *Objects) checkTaken(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return at.checkOwn(ctx, now.manifest)
+	return at.checkOwn(ctx, now.manifest, o.uid)
 }
 
 // look is the state of the folder, and of the pointer.

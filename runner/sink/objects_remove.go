@@ -38,7 +38,7 @@ func (o ObjectsOutput) removable(ctx context.Context) (objectFolder, *Manifest, 
 	if err != nil {
 		return at, nil, err
 	}
-	if err := at.checkOwn(ctx, now.manifest); err != nil {
+	if err := at.checkOwn(ctx, now.manifest, o.UID); err != nil {
 		return at, nil, err
 	}
 	if m := now.manifest; m != nil && (m.Run != o.Run || o.Revision > 0 && m.Revision != o.Revision) {

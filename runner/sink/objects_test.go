@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"testing/synctest"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -45,7 +44,7 @@ func (p bucketPlace) stores() *object.Stores {
 	return object.StoresOf(map[string]object.Bucket{"s3://" + name: p.bucket})
 }
 
-func (p bucketPlace) openAs(t *testing.T, uid, run string, occurrence time.Time) *sink.Objects {
+func (p bucketPlace) openAs(t testing.TB, uid, run string, occurrence time.Time) *sink.Objects {
 	t.Helper()
 	out := api.OutputFiles{URI: p.root + "dt={date}/", Format: api.FormatJSONL}
 	o, err := sink.OpenObjects(durabletest.NoSync(), filepath.Join(p.local, run), p.stores(), out, job, uid, api.Occasion{Occurrence: occurrence, Run: run})
@@ -55,13 +54,13 @@ func (p bucketPlace) openAs(t *testing.T, uid, run string, occurrence time.Time)
 	return o
 }
 
-func (p bucketPlace) open(t *testing.T, run string, occurrence time.Time) *sink.Objects {
+func (p bucketPlace) open(t testing.TB, run string, occurrence time.Time) *sink.Objects {
 	t.Helper()
 	return p.openAs(t, uid, run, occurrence)
 }
 
 // stageObject writes one mini-batch of so many records, as stage does.
-func stageObject(t *testing.T, o *sink.Objects, miniBatch, records int64, version string) sink.PublishedPart {
+func stageObject(t testing.TB, o *sink.Objects, miniBatch, records int64, version string) sink.PublishedPart {
 	t.Helper()
 	part, err := o.Stage(1, miniBatch, 1, columns)
 	if err != nil {
@@ -80,7 +79,7 @@ func stageObject(t *testing.T, o *sink.Objects, miniBatch, records int64, versio
 	return sink.PublishedPart{MiniBatch: miniBatch, Staged: staged}
 }
 
-func publishObjects(t *testing.T, o *sink.Objects, p sink.Publication) {
+func publishObjects(t testing.TB, o *sink.Objects, p sink.Publication) {
 	t.Helper()
 	if _, err := o.Publish(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -107,49 +106,26 @@ func wantNames(t *testing.T, memory *objecttest.Memory, want ...string) {
 	}
 }
 
-func TestAFolderOfObjectsIsPublishedByItsManifest(t *testing.T) {
+func TestThePointerToObjectsSaysWhatIsNewest(t *testing.T) {
 	p, memory := newBucketPlace(t)
 	o := p.open(t, "run-1", night)
-	if err := o.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wantNames(t, memory)
-	publishObjects(t, o, publication(1, 2, stageObject(t, o, 1, 2, "new"), stageObject(t, o, 2, 1, "new"), stageObject(t, o, 3, 0, "new")))
-	wantNames(t, memory,
-		"out/_LATEST.json", "out/dt=2026-11-21/_DEAD_LETTERS.r1.jsonl", "out/dt=2026-11-21/_MANIFEST.json", "out/dt=2026-11-21/_SUCCESS",
-		"out/dt=2026-11-21/part-000001.r1.jsonl", "out/dt=2026-11-21/part-000002.r1.jsonl")
-	m, err := checkFolder(memory.Contents(), "out/dt=2026-11-21/")
-	if err != nil || m.Revision != 1 || m.Job != job || len(m.Parts) != 2 {
-		t.Errorf("a reader finds %+v, %v", m, err)
-	}
+	publishObjects(t, o, publication(1, 0, stageObject(t, o, 1, 2, "new"), stageObject(t, o, 2, 0, "new")))
 	want := "{\n  \"format\": 1,\n  \"job\": \"churn\",\n  \"uid\": \"uid-of-churn\",\n  \"occurrence\": \"2026-11-21T02:00:00Z\",\n  \"revision\": 1,\n  \"folder\": \"dt=2026-11-21\"\n}\n"
 	if got := memory.Contents()["out/_LATEST.json"]; got != want {
 		t.Errorf("the pointer is\n%s", got)
 	}
+	if m, err := checkFolder(memory.Contents(), folderKey); err != nil || len(m.Parts) != 1 {
+		t.Errorf("a part without records is listed: %+v, %v", m, err)
+	}
 }
 
-func TestARevisionKeepsTheObjectsThatItDoesNotChange(t *testing.T) {
-	p, memory := newBucketPlace(t)
-	first := p.open(t, "run-1", night)
-	kept := stageObject(t, first, 1, 2, "old")
-	publishObjects(t, first, publication(1, 1, kept, stageObject(t, first, 2, 1, "old")))
-	again := p.open(t, "run-1", night)
-	if revision, err := again.NextRevision(t.Context()); err != nil || revision != 2 {
-		t.Fatalf("the next revision is %d, %v", revision, err)
-	}
-	kept.Path = ""
-	if err := again.CheckPublished(t.Context(), []sink.PublishedPart{kept}); err != nil {
-		t.Fatal(err)
-	}
-	publishObjects(t, again, publication(2, 0, kept, stageObject(t, again, 2, 2, "new")))
-	wantNames(t, memory, "out/_LATEST.json", "out/dt=2026-11-21/_MANIFEST.json", "out/dt=2026-11-21/_SUCCESS",
-		"out/dt=2026-11-21/part-000001.r1.jsonl", "out/dt=2026-11-21/part-000002.r2.jsonl")
-	if m, err := checkFolder(memory.Contents(), "out/dt=2026-11-21/"); err != nil || m.Revision != 2 {
-		t.Errorf("a reader finds %+v, %v", m, err)
-	}
-	changed := kept
-	changed.SHA256 = "another"
-	if err := again.CheckPublished(t.Context(), []sink.PublishedPart{changed}); err == nil {
+func TestAPartThatWasNotPublishedIsNoneToKeep(t *testing.T) {
+	p, _ := newBucketPlace(t)
+	o := p.open(t, "run-1", night)
+	part := stageObject(t, o, 1, 2, "old")
+	publishObjects(t, o, publication(1, 0, part))
+	part.Path, part.SHA256 = "", "another"
+	if err := o.CheckPublished(t.Context(), []sink.PublishedPart{part}); err == nil {
 		t.Error("a part that was not published passes for one")
 	}
 }
@@ -176,6 +152,33 @@ func TestAPublishedObjectIsReadBackRecordByRecord(t *testing.T) {
 	}
 	if _, err := records.Next(); !errors.Is(err, io.EOF) {
 		t.Errorf("after the last: %v", err)
+	}
+}
+
+// Whatever the store, outputs in it are the same, and one that keeps no
+// conditions is found out.
+func TestOutputsInObjectStores(t *testing.T) {
+	for name, store := range objecttest.Servers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sinktest.ObjectsConform(t, func(t *testing.T) sinktest.Objects { return sinktest.Objects{Store: store(t)} })
+		})
+	}
+	for name, ignores := range map[string]bool{"memory": false, "memory without conditions": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			refused := 0
+			sinktest.ObjectsConform(t, func(t *testing.T) sinktest.Objects {
+				memory := objecttest.NewMemory()
+				memory.Ignores = ignores
+				server := &objecttest.S3Server{Memory: memory}
+				t.Cleanup(func() { refused += int(server.Refused.Load()) })
+				return sinktest.Objects{Store: objecttest.NewS3Server(t, server), Ignores: ignores}
+			})
+			if ignores != (refused == 0) {
+				t.Errorf("the server has answered 412 %d times", refused)
+			}
+		})
 	}
 }
 
@@ -250,20 +253,6 @@ func readerSeesOneRevision(t *testing.T, memory *objecttest.Memory) {
 	}
 }
 
-func TestThePointerToObjectsOnlyMovesForward(t *testing.T) {
-	p, memory := newBucketPlace(t)
-	for _, step := range []struct {
-		day  int
-		want string
-	}{{1, "dt=2026-11-22"}, {0, "dt=2026-11-22"}, {2, "dt=2026-11-23"}} {
-		o := p.open(t, fmt.Sprint("run-", step.day), night.AddDate(0, 0, step.day))
-		publishObjects(t, o, publication(1, 0, stageObject(t, o, 1, 1, "new")))
-		if got := memory.Contents()["out/_LATEST.json"]; !strings.Contains(got, step.want) {
-			t.Errorf("after the run of day %d the pointer is %s", step.day, got)
-		}
-	}
-}
-
 func TestObjectsOfOthersAreNotReplaced(t *testing.T) {
 	for name, c := range map[string]struct {
 		key     string
@@ -302,62 +291,6 @@ func anotherJobs(occurrence time.Time) func(*testing.T, bucketPlace) {
 		o := p.openAs(t, "uid-of-another", "run-0", occurrence)
 		publishObjects(t, o, publication(1, 0, stageObject(t, o, 1, 1, "theirs")))
 	}
-}
-
-func TestTwoRunsCannotPublishOneRevisionOfObjects(t *testing.T) {
-	p, memory := newBucketPlace(t)
-	first, second := p.open(t, "run-1", night), p.open(t, "run-2", night)
-	publishObjects(t, first, publication(1, 0, stageObject(t, first, 1, 1, "first")))
-	before := memory.Contents()
-	_, err := second.Publish(t.Context(), publication(1, 0, stageObject(t, second, 1, 1, "second")))
-	if reason(err) != api.ReasonPublish || !strings.Contains(err.Error(), "run-1") {
-		t.Errorf("got %v", err)
-	}
-	sameTree(t, memory.Contents(), before)
-	if run, err := second.PublishedBy(t.Context()); err != nil || run != "run-1" {
-		t.Errorf("published by %q, %v", run, err)
-	}
-}
-
-func TestAStoreThatIgnoresConditionsIsWarnedOf(t *testing.T) {
-	p, memory := newBucketPlace(t)
-	if warnings, err := p.open(t, "run-1", night).Warnings(t.Context()); err != nil || len(warnings) > 0 {
-		t.Errorf("warned of %q, %v", warnings, err)
-	}
-	memory.Ignores = true
-	o := p.open(t, "run-1", night)
-	if warnings, err := o.Warnings(t.Context()); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "s3://bucket/out") {
-		t.Errorf("warned of %q, %v", warnings, err)
-	}
-	publishObjects(t, o, publication(1, 0, stageObject(t, o, 1, 1, "new")))
-	if _, err := checkFolder(memory.Contents(), "out/dt=2026-11-21/"); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestWhatARunNeverPublishedIsSweptOnceItIsNobodys(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, memory := newBucketPlace(t)
-		o := p.open(t, "run-1", night)
-		parts := []sink.PublishedPart{stageObject(t, o, 1, 1, "new"), stageObject(t, o, 2, 1, "new")}
-		for at := 0; len(memory.Contents()) == 0; at++ { // until one part is there
-			o := p.on(&objecttest.Faulty{Bucket: memory, Fault: objecttest.NotSent, At: at, Forever: true}).open(t, "run-1", night)
-			if _, err := o.Publish(t.Context(), publication(1, 0, parts...)); err == nil {
-				t.Fatal("published")
-			}
-		}
-		if err := p.open(t, "run-2", night).Sweep(t.Context()); err != nil { // it has written nothing
-			t.Fatal(err)
-		}
-		time.Sleep(25 * time.Hour)
-		if len(memory.Contents()) == 0 {
-			t.Fatal("another run's part is swept")
-		}
-		if err := p.open(t, "run-1", night).Sweep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		wantNames(t, memory)
-	})
 }
 
 func TestObjectsThatAJobDoesNotKeepAreRemoved(t *testing.T) {
@@ -400,43 +333,5 @@ func removeThroughFaults(t *testing.T, p bucketPlace, memory *objecttest.Memory,
 		} else if !object.Transient(err) {
 			t.Fatal(err)
 		}
-	}
-}
-
-func TestObjectsArePublishedToARealServer(t *testing.T) {
-	server := objecttest.S3(t)
-	bucket, prefix := server.Bucket(t)
-	p := bucketPlace{bucket, server.URI, t.TempDir()}
-	first := p.open(t, "run-1", night)
-	if err := first.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if warnings, err := first.Warnings(t.Context()); err != nil || len(warnings) > 0 {
-		t.Errorf("warned of %q, %v", warnings, err)
-	}
-	kept := stageObject(t, first, 1, 2, "old")
-	publishObjects(t, first, publication(1, 1, kept, stageObject(t, first, 2, 1, "old")))
-	kept.Path = ""
-	second := p.open(t, "run-2", night)
-	publishObjects(t, second, publication(2, 1, kept, stageObject(t, second, 2, 2, "new")))
-	late := p.open(t, "run-3", night)
-	if _, err := late.Publish(t.Context(), publication(2, 0, stageObject(t, late, 2, 1, "late"))); reason(err) != api.ReasonPublish {
-		t.Errorf("a second revision 2: %v", err)
-	}
-	contents := map[string]string{}
-	err := bucket.List(t.Context(), prefix+"dt=2026-11-21/", func(info object.Info) error {
-		body, err := bucket.Read(t.Context(), info.Key, info.ETag, 0, -1)
-		if err != nil {
-			return err
-		}
-		content, err := io.ReadAll(body)
-		contents[info.Key] = string(content)
-		return errors.Join(err, body.Close())
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m, err := checkFolder(contents, prefix+"dt=2026-11-21/"); err != nil || m.Revision != 2 {
-		t.Errorf("a reader finds %+v, %v", m, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -92,7 +93,7 @@ func missing(ctx context.Context, place finder, pattern string) error {
 	if err := place.reachable(ctx, pattern); errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return api.Fail(api.ReasonInputMissing, "check input.files.uri, or see that the file is there before the run",
+	return api.Fail(api.ReasonInputMissing, "check input.files.uri, or have the run wait for it with input.wait_for",
 		fmt.Errorf("no input file matches %s", pattern))
 }
 
@@ -212,7 +213,11 @@ func (m markRead) Read(p []byte) (int, error) {
 }
 
 func undecompressed(path, compression string, err error) error {
-	return badContent("check the file, or correct input.files.compression", fmt.Sprintf("read input %s as %s", path, compression), err)
+	hint := "check the file, or correct input.files.compression"
+	if strings.Contains(err.Error(), "input.files.") { // it says what to set
+		hint = ""
+	}
+	return badContent(hint, fmt.Sprintf("read input %s as %s", path, compression), err)
 }
 
 // badContent is the failure that a file's content is to blame for, unless the

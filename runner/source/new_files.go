@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/object"
 )
 
 // Known is what a job remembers of a file that one of its runs has taken.
@@ -47,7 +48,7 @@ type NewFiles struct {
 // matches, or none that is new, is no error; that there is no folder to look
 // into is.
 func (in *Inputs) FindNew(ctx context.Context, input api.Input, o api.Occasion, columns []string, m Memory, now time.Time) (NewFiles, error) {
-	place, pattern, listing, err := in.match(ctx, input, o)
+	place, pattern, listing, err := in.matchNew(ctx, input, o, m)
 	if err != nil {
 		return NewFiles{}, err
 	}
@@ -85,6 +86,21 @@ func (in *Inputs) FindNew(ctx context.Context, input api.Input, o api.Occasion, 
 		found.Candidates = append(found.Candidates, candidate)
 	}
 	return found, nil
+}
+
+// matchNew is match, which of objects holds only those that are not known: a
+// store may have very many.
+func (in *Inputs) matchNew(ctx context.Context, input api.Input, o api.Occasion, m Memory) (place finder, pattern string, found []listed, err error) {
+	uri, err := api.ExpandURI(input.Files.URI, o)
+	if pattern = api.Path(uri); err != nil || !object.Is(pattern) {
+		return in.match(ctx, input, o)
+	}
+	stores := objects{in.bucket, &in.ends}
+	found, err = stores.listBut(ctx, pattern, func(l listed) bool {
+		before, known := m.Known[l.path]
+		return known && before.same(l)
+	})
+	return stores, pattern, found, err
 }
 
 // Verdict is what the content of a candidate makes of it.

@@ -18,9 +18,13 @@ type objects struct {
 	ends   *ends
 }
 
-// list looks for one object by its name, for several in a listing of what their
-// names begin with.
-func (o objects) list(ctx context.Context, pattern string) (found []listed, err error) {
+func (o objects) list(ctx context.Context, pattern string) ([]listed, error) {
+	return o.listBut(ctx, pattern, func(listed) bool { return false })
+}
+
+// listBut looks for one object by its name, for several in a listing of what
+// their names begin with. Those that are to be skipped it does not hold.
+func (o objects) listBut(ctx context.Context, pattern string, skip func(listed) bool) (found []listed, err error) {
 	g, err := newGlob(pattern)
 	if err != nil {
 		return nil, unusable("", fmt.Errorf("match input objects %q: %w", pattern, err))
@@ -32,9 +36,10 @@ func (o objects) list(ctx context.Context, pattern string) (found []listed, err 
 	}
 	base := strings.TrimSuffix(prefix, key)
 	add := func(info object.Info) error {
-		name := base + info.Key
-		if g.match(name) && !strings.HasSuffix(name, "/") { // a folder that somebody made visible
-			found = append(found, listed{path: name, size: info.Size, modTime: info.ModTime.UTC(), etag: info.ETag})
+		l := listed{path: base + info.Key, size: info.Size, modTime: info.ModTime.UTC(), etag: info.ETag}
+		folder := strings.HasSuffix(l.path, "/") // that somebody made visible
+		if !folder && g.match(l.path) && !skip(l) {
+			found = append(found, l)
 		}
 		return nil
 	}
@@ -42,14 +47,25 @@ func (o objects) list(ctx context.Context, pattern string) (found []listed, err 
 		var info object.Info
 		if info, err = bucket.Stat(ctx, key); err == nil {
 			err = add(info)
+		} else if errors.Is(err, object.ErrNotFound) {
+			err = onlyBucket(bucket.List(ctx, key, func(object.Info) error { return errSeen }))
 		}
 	} else {
 		err = bucket.List(ctx, key, add)
 	}
-	if errors.Is(err, object.ErrNotFound) {
-		return nil, nil
-	}
 	return found, storeFailed(ctx, "look for input objects", pattern, err)
+}
+
+// errSeen ends a listing that has told enough.
+var errSeen = errors.New("seen")
+
+// onlyBucket keeps of a listing's error that there is no bucket: who may read
+// an object need not be allowed to list.
+func onlyBucket(err error) error {
+	if errors.Is(err, object.ErrNoBucket) || object.Transient(err) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // reachable has nothing to add: a prefix without objects is no place.
@@ -127,6 +143,15 @@ func storeFailed(ctx context.Context, what, uri string, err error) error {
 	if object.Transient(err) {
 		return fmt.Errorf("%s %s: %w: %w", what, uri, ErrAway, err)
 	}
-	err = fmt.Errorf("%s %s: %w", what, uri, err)
-	return unusable("see that the store's credentials in the runner's environment_file may list and read it", err)
+	return unusable(remedyOf(err), fmt.Errorf("%s %s: %w", what, uri, err))
+}
+
+func remedyOf(err error) string {
+	switch {
+	case errors.Is(err, object.ErrNoBucket):
+		return "make the bucket, or correct its name in the uri, or the store's endpoint in the runner's environment_file"
+	case errors.Is(err, object.ErrDenied):
+		return "let that identity list the bucket and read its objects"
+	}
+	return "see that the store's credentials in the runner's environment_file may list and read it"
 }

@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
@@ -163,4 +165,29 @@ func readAll(t *testing.T, inputs *source.Inputs, file source.File, s split.Slic
 		t.Fatal(err)
 	}
 	return n
+}
+
+// What a store says is wrong is not taken for an input that has not come yet.
+func TestABucketThatCannotBeListedIsNoMissingInput(t *testing.T) {
+	for _, c := range []struct {
+		status     int
+		code, want string
+	}{
+		{http.StatusNotFound, "NoSuchBucket", "make the bucket"},
+		{http.StatusForbidden, "AccessDenied", "let that identity list the bucket"},
+	} {
+		server := objecttest.NewS3Server(t, &objecttest.S3Server{Before: func(w http.ResponseWriter, _ *http.Request) bool {
+			objecttest.RefuseS3(w, c.status, c.code) // which the answer to a HEAD does not hold
+			return true
+		}})
+		o := withSpool(t)
+		o.Objects = server.Stores
+		inputs := source.New(o)
+		for _, uri := range []string{server.URI + "in/*.csv", server.URI + "in/a.csv"} {
+			_, err := inputs.Find(t.Context(), csvFiles(uri), occasion, nil)
+			wantFailure(t, err, api.Reason(api.ClassConfig), c.want)
+			_, err = inputs.FindNew(t.Context(), csvFiles(uri), occasion, nil, source.Memory{}, time.Now())
+			wantFailure(t, err, api.Reason(api.ClassConfig), c.want)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package source_test
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,27 +42,38 @@ func TestLocalFiles(t *testing.T) {
 	})
 }
 
+// Whatever the store, files in it are the same input.
 func TestObjects(t *testing.T) {
-	sourcetest.Conforms(t, func(t *testing.T) sourcetest.Place {
-		bucket := objecttest.NewMemory()
-		o := withSpool(t)
-		o.Objects = object.StoresOf(map[string]object.Bucket{"s3://bucket": bucket})
-		return sourcetest.Place{
-			Root: "s3://bucket/in", Inputs: source.New(o),
-			Write: func(t *testing.T, name string, content []byte) {
-				t.Helper()
-				if _, err := bucket.Put(t.Context(), "in/"+name, bytes.NewReader(content), int64(len(content)), object.Condition{}); err != nil {
-					t.Fatal(err)
-				}
-			},
-			Remove: func(t *testing.T, name string) {
-				t.Helper()
-				if err := bucket.Delete(t.Context(), "in/"+name); err != nil {
-					t.Fatal(err)
-				}
-			},
-		}
-	})
+	stores := maps.Clone(objecttest.Servers)
+	stores["memory"] = func(t testing.TB) objecttest.Store { return objecttest.InMemory(t, objecttest.NewMemory()) }
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sourcetest.Conforms(t, func(t *testing.T) sourcetest.Place { return placeIn(t, store(t)) })
+		})
+	}
+}
+
+func placeIn(t *testing.T, store objecttest.Store) sourcetest.Place {
+	t.Helper()
+	bucket, prefix := store.Bucket(t)
+	o := withSpool(t)
+	o.Objects = store.Stores
+	return sourcetest.Place{
+		Root: store.URI + "in", Inputs: source.New(o),
+		Write: func(t *testing.T, name string, content []byte) {
+			t.Helper()
+			if _, err := bucket.Put(t.Context(), prefix+"in/"+name, bytes.NewReader(content), int64(len(content)), object.Condition{}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Remove: func(t *testing.T, name string) {
+			t.Helper()
+			if err := bucket.Delete(t.Context(), prefix+"in/"+name); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
 }
 
 // withSpool are options of a run that has room for a spool.

@@ -54,37 +54,54 @@ func (q Query) query() database.Query {
 	return database.Query{Text: q.Text, Params: params, Watermark: q.Watermark}
 }
 
-// WatermarkType gives the type of a column of the query's result that is to be
-// its watermark: one of instants or dates, which the database's clock is a bound
-// of.
-func (q Query) WatermarkType(ctx context.Context, db *database.DB, column string) (string, error) {
-	columns, err := q.describe(ctx, db)
+// WatermarkTop is the highest instant of a column of the query's result, its
+// watermark, that no row will get any more: the database's clock, but for the
+// lag. Rows that are still to come within the column's unit, as of one second,
+// have the same instant as those that are there: the unit is left to the next
+// run.
+func (q Query) WatermarkTop(ctx context.Context, db *database.DB, column string, lag time.Duration) (string, error) {
+	unit, err := q.watermarkUnit(ctx, db, column)
 	if err != nil {
 		return "", err
 	}
-	at := slices.IndexFunc(columns, func(c api.Column) bool { return c.Name == column })
-	if at < 0 {
-		return "", unusable("name one of them in input.sql.watermark.column, or select it",
-			fmt.Errorf("the query's result has no column %q; it has %s", column, listedNames(names(columns))))
+	now, err := db.Now(ctx)
+	if err != nil {
+		return "", err
 	}
-	is := columns[at].Type
-	if is == api.TypeTimestamp || is == api.TypeDate || db.Kind() == "sqlite" && (is == api.TypeString || is == "") { // where text may be an instant
-		return is, nil
-	}
-	return "", unusable("name a column of instants or dates in input.sql.watermark.column, as updated_at",
-		fmt.Errorf("column %q of the query's result is of type %s, which the database's clock is no bound of", column, is))
+	return top(now.Add(-lag), unit).Format(time.RFC3339Nano), nil
 }
 
-// describe gives the columns of the result.
-func (q Query) describe(ctx context.Context, db *database.DB) ([]api.Column, error) {
+// top is the last instant before the unit that at is in.
+func top(at time.Time, unit time.Duration) time.Time {
+	if unit <= time.Microsecond { // as fine as the clock
+		return at.UTC()
+	}
+	return at.UTC().Truncate(unit).Add(-unit)
+}
+
+// watermarkUnit is how far two instants of a column are apart. The database's
+// clock is a bound of instants and dates only.
+func (q Query) watermarkUnit(ctx context.Context, db *database.DB, column string) (time.Duration, error) {
 	nothing := q
 	nothing.Watermark = nil
 	nothing.Text = "SELECT * FROM (" + bare(q.Text) + "\n) AS q WHERE 1 = 0" // behind what may be a comment
 	rows, err := db.Read(ctx, nothing.query())
 	if err != nil {
-		return nil, refused(ctx, err)
+		return 0, refused(ctx, err)
 	}
-	return rows.Columns(), rows.Close()
+	defer rows.Close() //nolint:errcheck // nothing is read
+	columns := rows.Columns()
+	at := slices.IndexFunc(columns, func(c api.Column) bool { return c.Name == column })
+	if at < 0 {
+		return 0, unusable("name one of them in input.sql.watermark.column, or select it",
+			fmt.Errorf("the query's result has no column %q; it has %s", column, listedNames(names(columns))))
+	}
+	is := columns[at].Type
+	if is == api.TypeTimestamp || is == api.TypeDate || db.Kind() == "sqlite" && (is == api.TypeString || is == "") { // where text may be an instant
+		return rows.Unit(at), nil
+	}
+	return 0, unusable("name a column of instants or dates in input.sql.watermark.column, as updated_at",
+		fmt.Errorf("column %q of the query's result is of type %s, which the database's clock is no bound of", column, is))
 }
 
 // bare is a query without the semicolon that may end it.

@@ -20,9 +20,15 @@ import (
 
 // queried is a database of one kind, and a run that reads it.
 type queried struct {
-	t  *testing.T
-	db *database.DB
-	in *source.Inputs
+	t   *testing.T
+	dsn string
+	db  *database.DB
+	in  *source.Inputs
+}
+
+func (q queried) exec(statements ...string) {
+	q.t.Helper()
+	databasetest.Exec(q.t, q.dsn, statements...)
 }
 
 // eachDatabase runs a test over a table t of every kind of database.
@@ -37,7 +43,7 @@ func eachDatabase(t *testing.T, test func(q queried)) {
 		for id := 1; id <= 5; id++ {
 			databasetest.Exec(t, dsn, fmt.Sprintf(`INSERT INTO items VALUES (%d, 'it''s "%d"', %d.5, '2026-11-2%d 10:00:00', '2026-11-2%d')`, id, id, id, id, id))
 		}
-		test(queried{t, db, spooling(t)})
+		test(queried{t, dsn, db, spooling(t)})
 	})
 }
 
@@ -132,17 +138,75 @@ func TestAStretchOfAWatermark(t *testing.T) {
 func TestAWatermarkIsOfInstantsOrDates(t *testing.T) {
 	eachDatabase(t, func(q queried) {
 		query := source.Query{Text: "SELECT id, name, at, day FROM items -- all", Columns: all("id")}
-		for column, want := range map[string]string{"at": api.TypeTimestamp, "day": api.TypeDate} {
-			if got, err := query.WatermarkType(q.t.Context(), q.db, column); got != want || err != nil {
-				q.t.Errorf("%s is of type %q, %v", column, got, err)
-			}
-		}
 		for column, want := range map[string]string{"id": `column "id" of the query's result is of type int64`, "other": `no column "other"; it has "id", "name", "at"`} {
-			_, err := query.WatermarkType(q.t.Context(), q.db, column)
+			_, err := query.WatermarkTop(q.t.Context(), q.db, column, 0)
 			wantFailure(q.t, err, api.Reason(api.ClassConfig), want)
 		}
-		_, err := source.Query{Text: "SELECT nothing_like_it FROM items"}.WatermarkType(q.t.Context(), q.db, "at")
+		_, err := source.Query{Text: "SELECT nothing_like_it FROM items"}.WatermarkTop(q.t.Context(), q.db, "at", 0)
 		wantFailure(q.t, err, api.Reason(api.ClassConfig), "refuses the query", "nothing_like_it")
+	})
+}
+
+// The top of a watermark leaves out the unit that the clock is in: its rows are
+// not all there yet.
+func TestTheTopOfAWatermarkIsAsCoarseAsItsColumn(t *testing.T) {
+	types := map[string]map[string]time.Duration{
+		"postgres": {"TIMESTAMP(0)": time.Second, "TIMESTAMPTZ(3)": time.Millisecond, "TIMESTAMPTZ": 0, "DATE": 24 * time.Hour},
+		"mysql":    {"DATETIME": time.Second, "TIMESTAMP(3) NULL": time.Millisecond, "DATETIME(6)": 0, "DATE": 24 * time.Hour},
+		"sqlite":   {"TEXT": time.Second, "DATETIME": time.Second, "TIMESTAMP(3)": time.Millisecond, "DATE": 24 * time.Hour},
+	}
+	eachDatabase(t, func(q queried) {
+		for kind, unit := range types[q.db.Kind()] {
+			q.exec("DROP TABLE IF EXISTS seen", "CREATE TABLE seen (id INTEGER, at "+kind+")")
+			before, err := q.db.Now(q.t.Context())
+			if err != nil {
+				q.t.Fatal(err)
+			}
+			text, err := source.Query{Text: "SELECT id, at FROM seen"}.WatermarkTop(q.t.Context(), q.db, "at", time.Minute)
+			if err != nil {
+				q.t.Fatal(err)
+			}
+			after, err := q.db.Now(q.t.Context())
+			if err != nil {
+				q.t.Fatal(err)
+			}
+			low, high := before.Add(-time.Minute), after.Add(-time.Minute)
+			if unit > 0 {
+				low, high = low.Truncate(unit).Add(-unit), high.Truncate(unit).Add(-unit)
+			}
+			if top, err := time.Parse(time.RFC3339Nano, text); err != nil || top.Before(low) || top.After(high) || unit > 0 && !top.Equal(top.Truncate(unit)) {
+				q.t.Errorf("the top of a column %s is %s, between %s and %s", kind, text, low, high)
+			}
+		}
+	})
+}
+
+// Two rows of one second, the later of which is written when the first has been
+// looked for already, are read once each.
+func TestRowsOfTheSecondOfTheMarkAreReadOnce(t *testing.T) {
+	second := map[string]string{"postgres": "date_trunc('second', CURRENT_TIMESTAMP)", "mysql": "CURRENT_TIMESTAMP", "sqlite": "CURRENT_TIMESTAMP"}
+	kind := map[string]string{"postgres": "TIMESTAMPTZ(0)", "mysql": "DATETIME", "sqlite": "TEXT"}
+	eachDatabase(t, func(q queried) {
+		name := q.db.Kind()
+		q.exec("CREATE TABLE seen (id INTEGER, at "+kind[name]+")", "INSERT INTO seen SELECT 1, "+second[name])
+		query := source.Query{Text: "SELECT id, at FROM seen ORDER BY id", Columns: all("id")}
+		top, err := query.WatermarkTop(q.t.Context(), q.db, "at", 0)
+		if err != nil {
+			q.t.Fatal(err)
+		}
+		read := func(low *string, high string) (ids string) {
+			query.Watermark = &database.Range{Column: "at", Low: low, High: high}
+			file, err := q.in.Query(q.t.Context(), q.db, query)
+			if err != nil {
+				q.t.Fatal(err)
+			}
+			return q.lines(file)
+		}
+		first := read(nil, top)
+		q.exec("INSERT INTO seen SELECT 2, at FROM seen WHERE id = 1")
+		if got := first + read(&top, "2999-01-01T00:00:00Z"); strings.Count(got, `{"id":1,`) != 1 || strings.Count(got, `{"id":2,`) != 1 {
+			q.t.Errorf("up to %s and from there on, read\n%s", top, got)
+		}
 	})
 }
 

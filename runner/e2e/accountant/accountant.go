@@ -10,10 +10,8 @@ package accountant
 
 import (
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -76,16 +74,31 @@ func (a *Account) wrong(format string, args ...any) {
 	a.Wrong = append(a.Wrong, fmt.Sprintf(format, args...))
 }
 
-// Audit checks each run of a data dir against what is published below output.
-// key is the column that names a record.
+// Audit checks each run of a data dir against what is published below output,
+// a folder. key is the column that names a record.
 func Audit(dataDir, output, key string) (*Account, error) {
+	return audit(dataDir, key, os.ReadFile, published{FS: os.DirFS(output)})
+}
+
+// AuditBucket is Audit for an output whose objects begin with the given uri, and
+// for an input that may lie in the same bucket.
+func AuditBucket(dataDir string, b *Bucket, uri, key string) (*Account, error) {
+	objects, err := b.below(uri)
+	if err != nil {
+		return nil, err
+	}
+	return audit(dataDir, key, b.readInput, published{FS: objects, piecemeal: true})
+}
+
+func audit(dataDir, key string, read func(string) ([]byte, error), output published) (*Account, error) {
 	b, err := open(dataDir, key)
 	if err != nil {
 		return nil, err
 	}
+	b.read = read
 	defer b.db.Close() //nolint:errcheck // read only
 	a := &Account{Runs: map[string]Run{}}
-	folders, err := readFolders(output, key)
+	folders, err := output.folders(key)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +116,8 @@ func Audit(dataDir, output, key string) (*Account, error) {
 			a.wrong("%s is published by run %q, which is not in the store", name, folder.Run)
 		}
 	}
-	return a, nil
+	a.compareStrays(runs, folders, output.piecemeal)
+	return a, a.comparePointer(output, runs, folders)
 }
 
 // audit checks one run: its plan by key, against its folder, its dead letters
@@ -252,80 +266,6 @@ func (a *Account) AuditInput(dataDir, key string, files []string) (map[string]Ou
 	return result, nil
 }
 
-// folder is a published folder, as a reader finds it.
-type folder struct {
-	Run      string
-	Revision int64
-	State    string
-	Parts    []struct {
-		Name    string
-		Records int
-		SHA256  string
-	}
-	keys, letters, wrong []string
-}
-
-// readFolders finds the manifests below output and reads what they list.
-func readFolders(output, key string) (map[string]folder, error) {
-	folders := map[string]folder{}
-	err := filepath.WalkDir(output, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && path == output:
-			return nil // nothing is published yet
-		case err != nil:
-			return err
-		case d.IsDir() && d.Name() == ".batch":
-			return fs.SkipDir // staging
-		case d.Name() != "_MANIFEST.json":
-			return nil
-		}
-		f, err := readFolder(filepath.Dir(path), key)
-		folders[filepath.Dir(path)] = f
-		return err
-	})
-	return folders, err
-}
-
-func readFolder(dir, key string) (f folder, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, "_MANIFEST.json"))
-	if err != nil {
-		return f, err
-	}
-	if err := json.Unmarshal(text, &f); err != nil {
-		return f, fmt.Errorf("read the manifest in %s: %w", dir, err)
-	}
-	listed := map[string]bool{"_MANIFEST.json": true, "_SUCCESS": true, "_DEAD_LETTERS.jsonl": true}
-	for _, part := range f.Parts {
-		listed[part.Name] = true
-		text, err := os.ReadFile(filepath.Join(dir, part.Name))
-		if err != nil {
-			return f, err
-		}
-		if sum := sum(text); sum != part.SHA256 {
-			f.wrong = append(f.wrong, fmt.Sprintf("%s/%s has the sum %s, the manifest says %s", dir, part.Name, sum, part.SHA256))
-		}
-		keys, err := publishedKeys(part.Name, text, key)
-		if err != nil {
-			return f, fmt.Errorf("read %s/%s: %w", dir, part.Name, err)
-		}
-		if len(keys) != part.Records {
-			f.wrong = append(f.wrong, fmt.Sprintf("%s/%s holds %d records, the manifest says %d", dir, part.Name, len(keys), part.Records))
-		}
-		f.keys = append(f.keys, keys...)
-	}
-	entries, err := os.ReadDir(dir)
-	for _, entry := range entries {
-		if !listed[entry.Name()] {
-			f.wrong = append(f.wrong, fmt.Sprintf("%s/%s is not in the manifest", dir, entry.Name()))
-		}
-	}
-	if err != nil {
-		return f, err
-	}
-	f.letters, err = publishedLetters(dir)
-	return f, err
-}
-
 // storedRun is a run's row.
 type storedRun struct {
 	ID, State, Reason, Occurrence string
@@ -348,5 +288,5 @@ func open(dataDir, key string) (*books, error) {
 		return nil, err
 	}
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=query_only(1)&_pragma=busy_timeout(10000)")
-	return &books{db: db, key: key}, err
+	return &books{db: db, key: key, read: os.ReadFile}, err
 }

@@ -11,15 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 )
 
 // books are the store's tables and the input files that they name.
 type books struct {
-	db  *sql.DB
-	key string
+	db   *sql.DB
+	key  string
+	read func(path string) ([]byte, error) // an input file
 }
 
 // planned is a record of a plan.
@@ -152,7 +152,7 @@ func (b *books) known(path string) (known bool, err error) {
 }
 
 func (b *books) wholeFile(path string) ([]planned, error) {
-	text, err := plain(path)
+	text, err := b.plain(path)
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +161,8 @@ func (b *books) wholeFile(path string) ([]planned, error) {
 }
 
 // plain is the content of an input file, decompressed where it is compressed.
-func plain(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
+func (b *books) plain(path string) ([]byte, error) {
+	text, err := b.read(path)
 	if err != nil || !strings.HasSuffix(path, ".gz") {
 		return text, err
 	}
@@ -175,7 +175,7 @@ func plain(path string) ([]byte, error) {
 
 // slice reads the records at a place of a CSV file with a header.
 func (b *books) slice(path string, offset, length, line int64) (all []planned, err error) {
-	text, err := plain(path)
+	text, err := b.plain(path)
 	if err != nil {
 		return nil, err
 	}
@@ -229,20 +229,6 @@ func publishedKeys(name string, text []byte, key string) (keys []string, err err
 		}
 		keys = append(keys, fmt.Sprint(row[key]))
 	}
-}
-
-// publishedLetters are the places of the dead letters beside the output.
-func publishedLetters(dir string) (places []string, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, "_DEAD_LETTERS.jsonl"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	for line := range strings.Lines(string(text)) {
-		place, bad := placeOf([]byte(line))
-		err = errors.Join(err, bad)
-		places = append(places, place)
-	}
-	return places, err
 }
 
 func placeOf(letter []byte) (string, error) {

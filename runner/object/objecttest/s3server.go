@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,10 +24,12 @@ type S3Server struct {
 	Memory *Memory
 	// Before, where set, sees each request and may answer it itself.
 	Before func(w http.ResponseWriter, r *http.Request) (answered bool)
+	// Refused counts its answers 412: a condition was not met.
+	Refused atomic.Int64
 }
 
 // NewS3Server starts a server for the time of the test and gives its store.
-func NewS3Server(t *testing.T, s *S3Server) Store {
+func NewS3Server(t testing.TB, s *S3Server) Store {
 	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
@@ -136,6 +139,7 @@ func (s *S3Server) end(w http.ResponseWriter, err error, ok int) {
 		code, status = "NoSuchKey", http.StatusNotFound
 	case errors.Is(err, object.ErrPrecondition):
 		code, status = "PreconditionFailed", http.StatusPreconditionFailed
+		s.Refused.Add(1)
 	}
 	RefuseS3(w, status, code)
 }

@@ -3,11 +3,13 @@ package objecttest
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
@@ -21,10 +23,13 @@ type Store struct {
 	Stores *object.Stores
 }
 
+// Servers are the stores that tests run against, by the kind.
+var Servers = map[string]func(testing.TB) Store{"S3": S3, "GCS": GCS, "Azure": Azure}
+
 // S3 is the S3-compatible server that BATCH_TEST_S3 names, as
 // http://KEY:SECRET@HOST:PORT/BUCKET. Without one the test is skipped, but
 // fails where CI is set.
-func S3(t *testing.T) Store {
+func S3(t testing.TB) Store {
 	t.Helper()
 	at := server(t, "BATCH_TEST_S3")
 	secret, _ := at.User.Password()
@@ -36,7 +41,7 @@ func S3(t *testing.T) Store {
 
 // GCS is the emulator of Google Cloud Storage that BATCH_TEST_GCS names, as
 // http://HOST:PORT/BUCKET; else as S3.
-func GCS(t *testing.T) Store {
+func GCS(t testing.TB) Store {
 	t.Helper()
 	at := server(t, "BATCH_TEST_GCS")
 	return store(t, "gs:/"+at.Path, map[string]string{"STORAGE_EMULATOR_HOST": at.Host})
@@ -44,13 +49,16 @@ func GCS(t *testing.T) Store {
 
 // Azure is the emulator of Azure Blob Storage that BATCH_TEST_AZURE names, as
 // http://ACCOUNT:KEY@HOST:PORT/CONTAINER; else as S3. It makes the container.
-func Azure(t *testing.T) Store {
+func Azure(t testing.TB) Store {
 	t.Helper()
 	at := server(t, "BATCH_TEST_AZURE")
 	account := at.User.Username()
 	key, _ := at.User.Password()
 	text := fmt.Sprintf("AccountName=%s;AccountKey=%s;BlobEndpoint=%s://%s/%s;", account, key, at.Scheme, at.Host, account)
-	client, err := azblob.NewClientFromConnectionString(text, nil)
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	options := &azblob.ClientOptions{ClientOptions: policy.ClientOptions{Transport: &http.Client{Transport: transport}}}
+	client, err := azblob.NewClientFromConnectionString(text, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +69,13 @@ func Azure(t *testing.T) Store {
 	return store(t, "az://"+account+at.Path, map[string]string{"AZURE_STORAGE_CONNECTION_STRING": text})
 }
 
-func server(t *testing.T, variable string) *url.URL {
+// InMemory is a store with one bucket in memory.
+func InMemory(t testing.TB, memory *Memory) Store {
+	t.Helper()
+	return Store{URI: "s3://bucket/below/", Stores: object.StoresOf(map[string]object.Bucket{"s3://bucket": memory})}
+}
+
+func server(t testing.TB, variable string) *url.URL {
 	t.Helper()
 	at := os.Getenv(variable)
 	if at == "" {
@@ -78,7 +92,7 @@ func server(t *testing.T, variable string) *url.URL {
 	return parsed
 }
 
-func store(t *testing.T, bucket string, env map[string]string) Store {
+func store(t testing.TB, bucket string, env map[string]string) Store {
 	stores := object.NewStores(func(name string) string { return env[name] })
 	t.Cleanup(stores.Close)
 	uri := fmt.Sprintf("%s/%x/", strings.TrimSuffix(bucket, "/"), rand.Uint64())
@@ -86,7 +100,7 @@ func store(t *testing.T, bucket string, env map[string]string) Store {
 }
 
 // Bucket opens the store's bucket.
-func (s Store) Bucket(t *testing.T) (object.Bucket, string) {
+func (s Store) Bucket(t testing.TB) (object.Bucket, string) {
 	t.Helper()
 	bucket, prefix, err := s.Stores.Bucket(t.Context(), s.URI)
 	if err != nil {

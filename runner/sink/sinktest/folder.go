@@ -1,5 +1,6 @@
 // Package sinktest judges a published folder from outside, as a reader would:
-// it shares no code with what wrote it but the manifest's type.
+// it shares no code with what wrote it but the manifest's type. And it holds
+// what outputs must do in every kind of object store, as tests.
 package sinktest
 
 import (
