@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -23,23 +22,58 @@ type text string
 // that their formats agree in.
 func appendKey(to []byte, key []format.Value) []byte {
 	for _, v := range key {
-		content := v.Bytes
-		switch value := decode(v).(type) {
-		case string:
-			content = []byte(value)
-		case json.Number:
-			content = []byte(decimal(string(value)))
+		content, plain := plainContent(v)
+		if !plain {
+			switch value := decode(v).(type) {
+			case string:
+				content = []byte(value)
+			case json.Number:
+				content = []byte(decimal(string(value)))
+			}
 		}
 		to = appendBytes(to, content)
 	}
 	return to
 }
 
+// plainContent is what a cell means where that is plain to see: text of CSV, a
+// string without escapes, a whole number. Nearly all keys are one of them.
+func plainContent(v format.Value) (content []byte, plain bool) {
+	b := v.Bytes
+	switch {
+	case !v.JSON:
+		return b, true
+	case len(b) >= 2 && b[0] == '"':
+		return b[1 : len(b)-1], bytes.IndexByte(b, '\\') < 0
+	case len(b) == 0 || len(b) > 1 && b[0] == '0':
+		return b, false
+	}
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return b, false
+		}
+	}
+	return b, true
+}
+
 func equal(a, b format.Value, tolerance float64) bool {
-	if a.JSON == b.JSON && bytes.Equal(a.Bytes, b.Bytes) {
+	if a.JSON == b.JSON && bytes.Equal(a.Bytes, b.Bytes) || a.JSON != b.JSON && plainlyEqual(a, b) {
 		return true
 	}
 	return same(decode(a), decode(b), tolerance)
+}
+
+// plainlyEqual compares a cell of CSV with one of JSON where that takes no
+// decoding.
+func plainlyEqual(a, b format.Value) bool {
+	if a.JSON {
+		a, b = b, a
+	}
+	content, plain := b.Bytes, true
+	if len(content) > 0 && content[0] == '"' {
+		content, plain = plainContent(b)
+	}
+	return plain && bytes.Equal(a.Bytes, content) && string(b.Bytes) != "null"
 }
 
 // decode gives a cell's value: text, or what JSON has.
@@ -137,7 +171,7 @@ func textMeans(cell, value any, tolerance float64) bool {
 
 // near tells whether two texts are numbers, and equal within the tolerance.
 func near(a, b string, tolerance float64) bool {
-	if !numberForm.MatchString(a) || !numberForm.MatchString(b) {
+	if !isNumber(a) || !isNumber(b) {
 		return false
 	}
 	if decimal(a) == decimal(b) {
@@ -154,18 +188,52 @@ func near(a, b string, tolerance float64) bool {
 	return math.Abs(x-y) <= tolerance*max(1, math.Abs(x), math.Abs(y))
 }
 
-var numberForm = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?$`)
+// isNumber tells what people write as a number: "7", "-.5", "1.e3"; its
+// exponent has nine digits at most.
+func isNumber(text string) bool {
+	rest := strings.TrimPrefix(text, "-")
+	if len(rest) == len(text) {
+		rest = strings.TrimPrefix(text, "+")
+	}
+	whole, rest := cutDigits(rest)
+	fraction := 0
+	if strings.HasPrefix(rest, ".") {
+		fraction, rest = cutDigits(rest[1:])
+	}
+	if whole+fraction == 0 {
+		return false
+	}
+	if rest == "" {
+		return true
+	}
+	if rest[0] != 'e' && rest[0] != 'E' {
+		return false
+	}
+	if rest = rest[1:]; rest != "" && (rest[0] == '+' || rest[0] == '-') {
+		rest = rest[1:]
+	}
+	digits, rest := cutDigits(rest)
+	return digits >= 1 && digits <= 9 && rest == ""
+}
+
+// cutDigits counts the digits that a text begins with, and gives what follows.
+func cutDigits(text string) (n int, rest string) {
+	for n < len(text) && text[n] >= '0' && text[n] <= '9' {
+		n++
+	}
+	return n, text[n:]
+}
 
 // decimal writes a number in the one way that keeps all of its digits: "7",
 // "-0.25", "12e30". Anything else stays as it is.
 func decimal(number string) string {
-	if !numberForm.MatchString(number) {
+	if !isNumber(number) {
 		return number
 	}
 	mantissa, exponent := number, 0
 	if at := strings.IndexAny(number, "eE"); at >= 0 {
 		mantissa = number[:at]
-		exponent, _ = strconv.Atoi(number[at+1:]) // numberForm lets nine digits pass
+		exponent, _ = strconv.Atoi(number[at+1:]) // isNumber lets nine digits pass
 	}
 	negative := strings.HasPrefix(mantissa, "-")
 	mantissa = strings.TrimLeft(mantissa, "+-")

@@ -1,10 +1,10 @@
 // Package compare tells how a run's published predictions differ from other
-// files that hold the same: those of the script that the job is to replace, or
-// of another model. Records are matched by key, whatever their order, format or
-// number of files.
+// files or a table that hold the same: those of the script that the job is to
+// replace, or of another model. Records are matched by key, whatever their order,
+// format or number of files.
 //
-// It reads what is published, through the manifest, and knows nothing of runs,
-// jobs or the runner that made it.
+// It reads what is published, through the manifest or from the table, and knows
+// nothing of runs, jobs or the runner that made it.
 package compare
 
 import (
@@ -23,7 +23,11 @@ import (
 type Options struct {
 	Folder  string         // a published folder, local or in an object store
 	Against api.InputFiles // files of any format
-	Key     []string       // the columns that tell records apart
+	// Table and AgainstTable, where set, are read in the place of the folder and
+	// of the files.
+	Table, AgainstTable *Table
+
+	Key []string // the columns that tell records apart
 	// Columns are what is compared; those that both sides have where empty.
 	Columns []string
 	// Tolerance is how far two numbers may lie apart and be equal: absolutely
@@ -75,15 +79,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	defer os.RemoveAll(folder) //nolint:errcheck // what can't be removed is temporary
 	inputs := source.New(source.Options{RunsDir: folder, Run: "diff", FS: durable.OS(), MaxSpool: api.DefaultMaxSpool.Value(), Objects: o.Objects})
 
-	published, err := findPublished(ctx, inputs, o)
+	published, against, err := o.sides(ctx, inputs)
 	if err != nil {
 		return Result{}, err
 	}
-	against, err := find(ctx, inputs, o.Against)
-	if err != nil {
-		return Result{}, err
-	}
-	c := comparison{Options: o}
+	c := comparison{Options: o, published: published.name, against: against.name}
 	if err := c.choose(published, against); err != nil {
 		return Result{}, err
 	}
@@ -103,6 +103,23 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		}
 	}
 	return c.end(), nil
+}
+
+func (o Options) sides(ctx context.Context, inputs *source.Inputs) (published, against *side, err error) {
+	if o.Table != nil {
+		published, err = o.Table.read(ctx, inputs)
+	} else {
+		published, err = findPublished(ctx, inputs, o)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.AgainstTable != nil {
+		against, err = o.AgainstTable.read(ctx, inputs)
+	} else {
+		against, err = find(ctx, inputs, o.Against)
+	}
+	return published, against, err
 }
 
 // choose finds which columns are compared.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +21,8 @@ func publish(t *testing.T, parts map[string]string) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
 	var listed []string
-	for name, content := range parts {
-		put(t, filepath.Join(folder, name), content)
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		put(t, filepath.Join(folder, name), parts[name])
 		listed = append(listed, fmt.Sprintf(`{"name": %q}`, name))
 	}
 	put(t, filepath.Join(folder, "part-999999.jsonl"), "of nobody\n")

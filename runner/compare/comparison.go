@@ -13,6 +13,8 @@ import (
 // comparison is one in progress.
 type comparison struct {
 	Options
+	published, against string // the names of the sides
+
 	result   Result
 	examples map[string][]Example // by kind, those with the smallest places first
 }
@@ -31,7 +33,7 @@ func (c *comparison) part(ctx context.Context, published, against *parts, i int)
 	known := map[string]*state{}
 	err := published.each(i, func(e entry) error {
 		if known[e.key] != nil {
-			return c.doubled(e.key, c.Folder)
+			return c.doubled(e.key, c.published)
 		}
 		known[e.key] = &state{entry: e, published: true}
 		return nil
@@ -47,7 +49,7 @@ func (c *comparison) part(ctx context.Context, published, against *parts, i int)
 			c.count(&c.result.Missing, Example{Kind: Missing, place: e.place}, e.key)
 			return nil
 		case s.against:
-			return c.doubled(e.key, c.Against.URI)
+			return c.doubled(e.key, c.against)
 		}
 		s.against = true
 		c.compare(s.entry, e)

@@ -16,7 +16,7 @@ import (
 // bytes, one of which is in memory at a time; above maxParts times that, parts
 // grow.
 const (
-	partSize = 8 << 20
+	partSize = 2 << 20
 	maxParts = 256
 )
 

@@ -28,6 +28,9 @@ const (
 	silenceNoted = 5 * time.Second
 	// probeMin and probeMax bound the wait between two readiness probes.
 	probeMin, probeMax = 10 * time.Millisecond, time.Second
+	// noTimeout leaves the time to a program's pool, which knows what belongs to
+	// the start of a process.
+	noTimeout = 100 * 365 * 24 * time.Hour
 	// warmUps is how many records are tried before a 5xx counts against the
 	// server's readiness.
 	warmUps = 3
@@ -84,7 +87,7 @@ func (f *fleet) provision(ctx context.Context, number int) (*readyServer, error)
 		}
 		launched := f.x.launches()
 		failure, ok := errors.AsType[*api.Failure](err)
-		again := ok && launched && (failure.Reason == api.ReasonLaunchFailed && errors.Is(err, errDied) || failure.Reason == api.ReasonStartTimeout)
+		again := ok && launched && f.x.job.Predict.Program == nil && (failure.Reason == api.ReasonLaunchFailed && errors.Is(err, errDied) || failure.Reason == api.ReasonStartTimeout)
 		if !again || n == maxLaunches || ctx.Err() != nil {
 			if again {
 				failure.Err = fmt.Errorf("%d launches failed, the last: %w", n, failure.Err)
@@ -114,14 +117,18 @@ func (f *fleet) provisionOnce(ctx context.Context, number int) (*readyServer, er
 		Transport: x.e.Transport, Unbounded: x.wholeMiniBatches(),
 	}
 	if launched.pool != nil {
-		config.Transport = launched.pool
+		config.Transport, config.Timeout = launched.pool, noTimeout
 	}
 	client, err := predict.New(config)
 	if err != nil {
 		return nil, errors.Join(api.Fail(api.Reason(api.ClassConfig), "", err), launched.stop("not used"))
 	}
 	server := &readyServer{predictionServer: launched, client: client}
-	if err := f.awaitReady(ctx, server); err != nil {
+	await := f.awaitReady
+	if launched.pool != nil {
+		await = f.awaitProgram
+	}
+	if err := await(ctx, server); err != nil {
 		return nil, errors.Join(err, server.stop("not ready"))
 	}
 	if err := f.event(ctx, "ready", server.url); err != nil {
@@ -156,9 +163,6 @@ func (f *fleet) awaitReady(ctx context.Context, s *readyServer) error {
 		}
 		if x.draining() {
 			return errDraining
-		}
-		if refusal, ok := errors.AsType[*predict.Error](err); ok && x.job.Predict.Program != nil && !refusal.Timeout {
-			return api.Fail(api.ReasonLaunchFailed, "see the whole output with: batch-runner logs "+f.run.ID, refusal)
 		}
 		if s.isLost() {
 			return api.Fail(api.ReasonLaunchFailed, "see the whole output with: batch-runner logs "+f.run.ID, fmt.Errorf("%w: %w", errDied, s.exit()))
@@ -233,6 +237,29 @@ func (f *fleet) greet(ctx context.Context, s *readyServer) (answer string, err e
 // timeouts and 5xx count against readiness, after other records were tried;
 // any other answer means that the server speaks.
 func (x *execution) warmUp(ctx context.Context, s *readyServer) (answer string, err error) {
+	var refusal *predict.Error
+	err = x.eachWarmUp(ctx, s, func(err error) (goOn bool, _ error) {
+		if !errors.As(err, &refusal) {
+			return false, err
+		}
+		switch refusal.Class {
+		case api.ClassTransient:
+			return true, refusal
+		case api.ClassConfig:
+			return false, api.Fail(api.Reason(api.ClassConfig), "check predict.model and predict.protocol against what the server serves", refusal)
+		default:
+			return false, nil
+		}
+	})
+	if refusal, ok := err.(*predict.Error); ok { //nolint:errorlint // not one inside a failure
+		return refusal.Error(), refusal
+	}
+	return "", err
+}
+
+// eachWarmUp sends records one by one until one is answered, or judge does not
+// go on after one that is not. The error is judge's last.
+func (x *execution) eachWarmUp(ctx context.Context, s *readyServer, judge func(error) (goOn bool, _ error)) error {
 	records, err := x.goldenOrSample(ctx)
 	if err == nil && len(records) < warmUps {
 		var more [][]format.Value
@@ -240,9 +267,9 @@ func (x *execution) warmUp(ctx context.Context, s *readyServer) (answer string, 
 		records = append(records, more...)
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
-	var refusal *predict.Error
+	var last error
 	for _, features := range records {
 		request := s.client.NewRequest()
 		if request.Add(features) != nil {
@@ -255,21 +282,12 @@ func (x *execution) warmUp(ctx context.Context, s *readyServer) (answer string, 
 			response = x.tellingAnswer(ctx, s, response)
 			err = x.resolve(ctx, response)
 			response.Release()
-			return "", err
+			return err
 		}
-		if !errors.As(err, &refusal) {
-			return "", err
-		}
-		switch refusal.Class {
-		case api.ClassTransient:
-		case api.ClassConfig:
-			return "", api.Fail(api.Reason(api.ClassConfig), "check predict.model and predict.protocol against what the server serves", refusal)
-		default:
-			return "", nil
+		goOn := false
+		if goOn, last = judge(err); !goOn {
+			return last
 		}
 	}
-	if refusal == nil {
-		return "", nil
-	}
-	return refusal.Error(), refusal
+	return last
 }

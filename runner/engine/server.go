@@ -126,6 +126,7 @@ func (s *predictionServer) openPool(ctx context.Context, program api.Program, se
 	s.url, s.log = program.Command[0], launch.Lines(s.f.log, "")
 	s.pool, err = launch.OpenPool(launch.Program{
 		ID: s.id, Args: program.Command, Dir: program.WorkingDir, Env: program.Env, SecretEnv: secrets, Log: s.log, Once: program.Per == api.PerMiniBatch,
+		Timeout: x.job.Predict.RequestTimeout.Value(), StartTimeout: api.DefaultStartTimeout.Value(),
 	})
 	if err != nil {
 		return err

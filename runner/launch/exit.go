@@ -18,17 +18,34 @@ const (
 	exitBadInput  = 12 // these are no records
 )
 
-// ProgramError is a process that ended otherwise than with code 0.
+// meaning is what the codes say, for people.
+var meaning = map[int]string{
+	exitTransient: " (it may work another time)",
+	exitPermanent: " (it never will with these records)",
+	exitBadInput:  " (it can't read these records)",
+}
+
+// ProgramError is a process that ended otherwise than with code 0, or that
+// does not answer.
 type ProgramError struct {
-	status int
-	err    error
+	status  int
+	timeout bool
+	hint    string
+	err     error
 }
 
 func (e *ProgramError) Error() string { return e.err.Error() }
 
+// Timeout tells that it did not answer in time.
+func (e *ProgramError) Timeout() bool { return e.timeout }
+
+// Hint is what would help; empty where its stderr tells.
+func (e *ProgramError) Hint() string { return e.hint }
+
 // HTTPStatus is what a server would have answered: 503 where it may work
 // another time, 422 and 400 where the records are to blame, 500 where they may
-// be (it crashed), 502 where somebody ended it.
+// be (it crashed), 502 where somebody ended it, 408 where it takes too long, 413
+// where it answers too much, 501 where it can't answer at all.
 func (e *ProgramError) HTTPStatus() int { return e.status }
 
 // crashes are the signals that a process brings about itself.
@@ -40,13 +57,13 @@ func (p *Process) failure() error {
 	select {
 	case <-p.exited:
 	default:
-		return &ProgramError{http.StatusBadGateway, errNotEnding}
+		return &ProgramError{status: http.StatusBadGateway, err: errNotEnding}
 	}
 	state := p.cmd.ProcessState
 	if state.ExitCode() == 0 {
 		return nil
 	}
-	return &ProgramError{statusOf(state.ExitCode(), state.Sys()), p.exitErr}
+	return &ProgramError{status: statusOf(state.ExitCode(), state.Sys()), err: p.exitErr}
 }
 
 func statusOf(code int, how any) int {

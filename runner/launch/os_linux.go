@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 func processAttributes() *syscall.SysProcAttr {
@@ -13,12 +17,28 @@ func processAttributes() *syscall.SysProcAttr {
 }
 
 func startTime(pid int) string {
-	p, err := readProcess(pid)
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return ""
+	}
+	p, err := parseStat(string(stat))
 	if err != nil {
 		return ""
 	}
 	return p.start
 }
+
+// widen has a pipe hold more, so that whoever writes to it and who reads it
+// wait for each other less often. Where that is refused it works as it is.
+func widen(pipe *os.File) {
+	if conn, err := pipe.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
+	}
+}
+
+// pipeSize is within what a user's pipes may hold together (16384 pages, as the
+// kernel comes) for a hundred processes and more: beyond it new pipes shrink.
+const pipeSize = 256 << 10
 
 // Reap kills what the servers of a dead runner left behind: every process whose
 // launch id begins with prefix, unless keep says that the launch is still

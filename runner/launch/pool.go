@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
 
 // The most that a program may answer with: to some lines, and to a whole
@@ -32,6 +34,12 @@ type Program struct {
 	// Once starts a process for each request, whose stdin ends with it.
 	// Otherwise processes go on to the next one.
 	Once bool
+	// Timeout is how long an answer may take, and the first one of a process
+	// that goes on from its reading of the record; 0 is for ever.
+	Timeout time.Duration
+	// StartTimeout is how long such a process may take to read its first record,
+	// counted from its last sign of life: a byte on stderr; 0 is for ever.
+	StartTimeout time.Duration
 }
 
 // Pool is the processes of a Program: as many as there were requests in flight
@@ -43,10 +51,13 @@ type Pool struct {
 	executable string
 	env        []string
 
-	mu     sync.Mutex
-	idle   []*Process
-	living map[*Process]bool
-	closed bool
+	mu       sync.Mutex
+	idle     []*Process
+	living   map[*Process]bool
+	greeting []byte // a line that was answered: each further process begins with it
+	closed   bool
+
+	spare sync.Pool // of buffers for answers, *[]byte, where processes end with them
 }
 
 // OpenPool resolves the executable and the environment. It starts nothing.
@@ -81,9 +92,9 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(r.Context(), func() { process.signalGroup(killed) })
-	after, err := p.ask(process, r.Body)
-	if after == ending && err == nil {
-		process.awaitExit(r.Context())
+	after, err := p.begin(r.Context(), process)
+	if err == nil {
+		after, err = p.ask(r.Context(), process, r.Body)
 	}
 	if !stop() {
 		p.end(process)
@@ -96,10 +107,11 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if failure := process.failure(); failure != nil && after == ending {
-		return nil, failure
-	}
-	return p.answer(r, process, func() {}), nil
+	return p.answer(r, process, func() {
+		process.talk.trim()
+		out := process.talk.out
+		p.spare.Put(&out)
+	}), nil
 }
 
 // step is how a process stands after an answer.
@@ -111,40 +123,85 @@ const (
 	ending                // it has closed its stdout
 )
 
-// ask passes the records to a process and reads its answer.
-func (p *Pool) ask(process *Process, body io.Reader) (after step, err error) {
+// begin has a fresh process answer a record that another one has answered: how
+// long it takes to start is not the first request's time.
+func (p *Pool) begin(ctx context.Context, process *Process) (after step, err error) {
+	p.mu.Lock()
+	greeting := p.greeting
+	p.mu.Unlock()
+	if process.talk.asked || greeting == nil {
+		return inStep, nil
+	}
+	after, err = p.ask(ctx, process, bytes.NewReader(greeting))
+	if err == nil && after != inStep {
+		err = errors.New("it does not write one line for it")
+	}
+	if err == nil {
+		return inStep, nil
+	}
+	failed := &ProgramError{status: http.StatusBadGateway, err: fmt.Errorf("a new process of program %s fails at a record that was answered before: %w", p.executable, err)}
+	if e, ok := errors.AsType[*ProgramError](err); ok {
+		failed.timeout, failed.hint = e.timeout, e.hint
+	}
+	return after, failed
+}
+
+// ask passes the records to a process and reads its answer. Where that ends
+// with the process, the error is how it has ended.
+func (p *Pool) ask(ctx context.Context, process *Process, body io.Reader) (after step, err error) {
 	t := process.talk
-	if p.program.Once {
-		sent := t.send(body, true)
-		_, err := t.read(0, maxWholeAnswer)
-		if err != nil {
-			process.signalGroup(killed) // or it goes on reading and writing
+	lines := 0
+	if !p.program.Once {
+		in := bytes.NewBuffer(t.in[:0])
+		if _, err := in.ReadFrom(body); err != nil {
+			return outOfStep, err
 		}
-		<-sent
-		return ending, err
+		t.in = in.Bytes()
+		lines, body = bytes.Count(t.in, []byte("\n")), bytes.NewReader(t.in)
 	}
-	in := bytes.NewBuffer(t.in[:0])
-	if _, err := in.ReadFrom(body); err != nil {
-		return outOfStep, err
-	}
-	t.in = in.Bytes()
-	lines := bytes.Count(t.in, []byte("\n"))
-	sent := t.send(bytes.NewReader(t.in), false)
-	whole, err := t.read(lines, maxAnswer)
+	e := t.begin(lines, !t.asked)
+	t.asked = true
+	sent := t.send(e, body, p.program.Once)
+	whole, err := t.read(e, p.mostAnswer())
 	if err != nil {
-		process.signalGroup(killed)
+		process.signalGroup(killed) // or it goes on reading and writing
 	}
 	if !whole {
 		_ = t.stdin.Close() // nobody answers what it still reads
 	}
 	<-sent
+	if err == nil && (p.program.Once || !whole) {
+		process.awaitExit(ctx)
+		err = process.failure()
+	}
+	if over := t.finish(e); over != nil {
+		return ending, over
+	}
 	switch {
-	case !whole:
+	case p.program.Once || !whole:
 		return ending, err
-	case bytes.Count(t.out, []byte("\n")) > lines || t.out[len(t.out)-1] != '\n':
+	case bytes.Count(t.out, []byte("\n")) > lines || t.out[len(t.out)-1] != '\n', e.first && !process.settles():
 		return outOfStep, nil
 	}
+	p.remember(t.in)
 	return inStep, nil
+}
+
+func (p *Pool) mostAnswer() int {
+	if p.program.Once {
+		return maxWholeAnswer
+	}
+	return maxAnswer
+}
+
+// remember keeps the first line that is answered.
+func (p *Pool) remember(lines []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.greeting == nil {
+		line, _, _ := bytes.Cut(lines, []byte("\n"))
+		p.greeting = append(bytes.Clone(line), '\n')
+	}
 }
 
 // answer is what a process wrote, as an answer of HTTP.
@@ -188,18 +245,28 @@ func (p *Pool) take() (*Process, error) {
 		p.end(process)
 	}
 	defer p.mu.Unlock() // a Close that comes now finds the process among the living
-	process := &Process{id: p.program.ID, what: "program", talk: &talk{}, exited: make(chan struct{})}
+	process := &Process{id: p.program.ID, what: "program", talk: newTalk(limits{p.program.Timeout, p.program.StartTimeout}), exited: make(chan struct{})}
 	process.cmd = &exec.Cmd{Path: p.executable, Args: p.program.Args, Dir: p.program.Dir, Env: p.env, SysProcAttr: processAttributes()}
 	process.output.log = p.program.Log
+	if spare, ok := p.spare.Get().(*[]byte); ok {
+		process.talk.out = *spare
+	}
 	if err := process.Start(); err != nil {
-		return nil, err
+		return nil, notStarted(err)
 	}
 	p.living[process] = true
-	go func() {
-		<-process.exited
-		process.talk.hurry()
-	}()
+	go process.watch()
 	return process, nil
+}
+
+// notStarted is the error of a process that could not be started: as far as
+// anybody knows, it may be another time.
+func notStarted(err error) error {
+	e := &ProgramError{status: http.StatusServiceUnavailable, err: err}
+	if failure, ok := errors.AsType[*api.Failure](err); ok {
+		e.err, e.hint = failure.Err, failure.Hint
+	}
+	return e
 }
 
 // give takes a process back.

@@ -89,6 +89,9 @@ func (p *Process) run(forked chan<- error) {
 
 func (p *Process) describeExit(end *os.ProcessState) error {
 	how := fmt.Sprintf("exited with code %d", end.ExitCode())
+	if p.talk != nil {
+		how += meaning[end.ExitCode()]
+	}
 	if status, ok := end.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		how = "was ended by " + unix.SignalName(status.Signal())
 		if status.Signal() == syscall.SIGKILL {

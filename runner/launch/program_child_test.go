@@ -17,7 +17,7 @@ func program() int {
 	signal.Reset()
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 10<<20)
-	for lines.Scan() {
+	for n := 1; lines.Scan(); n++ {
 		word, argument, _ := strings.Cut(lines.Text(), " ")
 		switch word {
 		case "exit":
@@ -36,6 +36,9 @@ func program() int {
 			}
 			fmt.Fprintf(os.Stderr, "hangs %d\nmember %d\n", os.Getpid(), member.Process.Pid)
 			stay()
+		case "count":
+			fmt.Println(n)
+			continue
 		case "twice":
 			fmt.Print("one\ntwo\n")
 			continue

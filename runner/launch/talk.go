@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,18 @@ type talk struct {
 	stdin, stdout *os.File
 	in            []byte // what is being asked
 	out           []byte // what was answered
+	asked         bool   // the process was, before
+
+	limits  limits
+	timer   *time.Timer // to the next look
+	mu      sync.Mutex
+	current *errand
+}
+
+func newTalk(l limits) *talk {
+	t := &talk{limits: l, timer: time.NewTimer(time.Hour)}
+	t.timer.Stop()
+	return t
 }
 
 // open makes the pipes and gives the ends for the process.
@@ -28,6 +41,8 @@ func (t *talk) open() (stdin, stdout *os.File, err error) {
 		_, _ = stdin.Close(), t.stdin.Close()
 		return nil, nil, err
 	}
+	widen(t.stdin)
+	widen(t.stdout)
 	return stdin, stdout, nil
 }
 
@@ -54,11 +69,12 @@ func (t *talk) silent() bool {
 // send writes what is asked, beside the reading of the answer: either pipe may
 // be full. A process that reads no further is not an error here; how it ends
 // tells.
-func (t *talk) send(from io.Reader, end bool) (sent <-chan struct{}) {
+func (t *talk) send(e *errand, from io.Reader, end bool) (sent <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_, _ = io.Copy(t.stdin, from)
+		e.sent.Store(true)
 		if end {
 			_ = t.stdin.Close()
 		}
@@ -66,11 +82,11 @@ func (t *talk) send(from io.Reader, end bool) (sent <-chan struct{}) {
 	return done
 }
 
-// read reads lines into out, or whatever comes until the end where lines is 0.
-// More than most bytes are not read.
-func (t *talk) read(lines int, most int) (whole bool, err error) {
+// read reads an errand's lines into out, or whatever comes until the end. More
+// than most bytes are not read.
+func (t *talk) read(e *errand, most int) (whole bool, err error) {
 	t.out = t.out[:0]
-	for got := 0; ; {
+	for got, lines := 0, e.lines; ; {
 		if cap(t.out)-len(t.out) < 4<<10 {
 			t.out = append(t.out, make([]byte, max(len(t.out), 32<<10))...)[:len(t.out)]
 		}
@@ -78,6 +94,8 @@ func (t *talk) read(lines int, most int) (whole bool, err error) {
 		if n > 0 {
 			got += bytes.Count(t.out[len(t.out):len(t.out)+n], []byte("\n"))
 			t.out = t.out[:len(t.out)+n]
+			e.answered.Store(int64(got))
+			e.written.Store(int64(len(t.out)))
 		}
 		switch {
 		case lines > 0 && got >= lines:
@@ -87,7 +105,7 @@ func (t *talk) read(lines int, most int) (whole bool, err error) {
 		case err != nil:
 			return false, err
 		case len(t.out) > most:
-			return false, &ProgramError{http.StatusRequestEntityTooLarge, fmt.Errorf("the program wrote more than %d MB for one request", most>>20)}
+			return false, &ProgramError{status: http.StatusRequestEntityTooLarge, err: fmt.Errorf("the program wrote more than %d MB for one request", most>>20)}
 		}
 	}
 }

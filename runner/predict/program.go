@@ -47,7 +47,7 @@ func (*program) assemble(to []byte, r *Request, _ string) []byte {
 
 func (p *program) parse(r *Response, n int, _ string) error {
 	if lines := countLines(r.body); lines != n {
-		return fmt.Errorf("holds %d lines for %d records", lines, n)
+		return fmt.Errorf("holds %d lines for %d records; it must hold one for each", lines, n)
 	}
 	return eachLine(r.body, func(s *scanner, record int) error {
 		err := r.cutPrediction(s, record)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -23,6 +24,8 @@ type diff struct {
 	runner *connection
 
 	against, format string
+	query           string
+	againstDSN, dsn dsnFlag
 	key, columns    []string
 	tolerance       float64
 	failOn          []string
@@ -33,15 +36,18 @@ type diff struct {
 // failWords are what --fail-on takes.
 var failWords = []string{"any", compare.Differ, compare.Missing, compare.Extra}
 
-// setupDiff compares what a run has published with other files.
+// setupDiff compares what a run has published with other files, or a table.
 func setupDiff(a *app, flags *pflag.FlagSet) action {
 	d := &diff{a: a}
 	flags.StringVar(&d.against, "against", "", "the other files: a path or an object store's uri, with globs")
+	flags.StringVar(&d.query, "query", "", "instead: what a SELECT finds in that database")
+	flags.Var(&d.againstDSN, "against-dsn", "where its DSN is: env:NAME or file:PATH")
+	flags.Var(&d.dsn, "dsn", "the same for the run's own table (default: the job's)")
 	flags.StringVar(&d.format, "format", "", "their format: csv, jsonl or parquet (default by extension)")
 	flags.StringSliceVar(&d.key, "key", nil, "the columns that tell records apart")
 	flags.StringSliceVar(&d.columns, "columns", nil, "the columns to compare (default those of both sides)")
 	flags.Float64Var(&d.tolerance, "tolerance", 0, "how far numbers may lie apart; of those above 1, as a share")
-	flags.StringSliceVar(&d.failOn, "fail-on", nil, "exit code 3 where there are any of: differ, missing (only in the other files), extra (only of the run), or any")
+	flags.StringSliceVar(&d.failOn, "fail-on", nil, "exit code 3 where any are: differ, missing (only there), extra, or any")
 	flags.IntVar(&d.examples, "examples", 3, "how many of each kind to show")
 	flags.BoolVar(&d.asJSON, "json", false, "print JSON")
 	d.runner = a.connectionFlags(flags)
@@ -50,8 +56,10 @@ func setupDiff(a *app, flags *pflag.FlagSet) action {
 
 func (d *diff) run(ctx context.Context, args []string) (exit, error) {
 	switch {
-	case d.against == "" || len(d.key) == 0:
-		return 0, usagef("--against and --key are required")
+	case (d.against == "") == (d.query == "") || len(d.key) == 0:
+		return 0, usagef("--key and one of --against and --query are required")
+	case (d.query == "") != (d.againstDSN == dsnFlag{}):
+		return 0, usagef("--query and --against-dsn belong together")
 	case d.tolerance < 0:
 		return 0, usagef("--tolerance %v is below zero", d.tolerance)
 	case d.examples < 0:
@@ -62,24 +70,45 @@ func (d *diff) run(ctx context.Context, args []string) (exit, error) {
 			return 0, usagef("--fail-on %q is not known; it takes %s", word, strings.Join(failWords, ", "))
 		}
 	}
-	uri, err := d.uri()
+	o, err := d.options()
 	if err != nil {
 		return 0, err
 	}
 	if isFolder(args[0]) {
-		return d.compare(ctx, args[0], uri)
+		o.Folder = args[0]
+		return d.compare(ctx, o)
 	}
 	return d.runner.asking(func(ctx context.Context, c *client.Client, args []string) (exit, error) {
 		run, err := c.Run(ctx, args[0])
 		if err != nil {
 			return 0, err
 		}
-		if err := comparable(run); err != nil {
+		if o.Folder = run.Output; run.Output != "" && !isFolder(run.Output) {
+			if o.Table, err = d.table(ctx, c, run); err != nil {
+				return 0, err
+			}
+		} else if err := comparable(run); err != nil {
 			return 0, err
 		}
-		return d.compare(ctx, run.Output, uri)
+		return d.compare(ctx, o)
 	})(ctx, args)
 }
+
+// options are those of the comparison, but for the published side.
+func (d *diff) options() (compare.Options, error) {
+	o := compare.Options{Key: d.key, Columns: d.columns, Tolerance: d.tolerance, Examples: d.examples, Objects: object.NewStores(d.a.getenv)}
+	if d.query != "" {
+		dsn, err := d.againstDSN.resolve(d.a.getenv)
+		o.AgainstTable = &compare.Table{DSN: dsn, Query: d.query}
+		return o, err
+	}
+	uri, err := d.uri()
+	o.Against = api.InputFiles{URI: uri, Format: d.format}
+	return o, err
+}
+
+// other is what the other side is called.
+func (d *diff) other() string { return cmp.Or(d.against, "the query") }
 
 // isFolder tells a published folder from a run's id.
 func isFolder(name string) bool { return strings.ContainsRune(name, '/') }
@@ -89,8 +118,6 @@ func comparable(run api.Run) error {
 	switch {
 	case run.Output == "":
 		return api.Errorf(api.CodeConflict, "", "run %s of %s has published nothing: it is %s", run.ID, run.Job, state(run))
-	case !isFolder(run.Output):
-		return api.Errorf(api.CodeConflict, "compare the table with SQL", "run %s of %s published to %s, and only files can be compared", run.ID, run.Job, run.Output)
 	case api.IsObject(run.Output):
 		return nil
 	}
@@ -113,18 +140,15 @@ func (d *diff) uri() (string, error) {
 	return path, nil
 }
 
-func (d *diff) compare(ctx context.Context, folder, uri string) (exit, error) {
-	result, err := compare.Run(ctx, compare.Options{
-		Folder: folder, Against: api.InputFiles{URI: uri, Format: d.format}, Key: d.key, Columns: d.columns,
-		Tolerance: d.tolerance, Examples: d.examples, Objects: object.NewStores(d.a.getenv),
-	})
+func (d *diff) compare(ctx context.Context, o compare.Options) (exit, error) {
+	result, err := compare.Run(ctx, o)
 	if err != nil {
 		return 0, err
 	}
 	if d.asJSON {
 		return d.outcome(result), d.a.out().json(result)
 	}
-	d.a.out().diff(result, d.against)
+	d.a.out().diff(result, d.other())
 	return d.outcome(result), nil
 }
 

@@ -1,0 +1,9 @@
+//go:build unix && !linux
+
+package launch
+
+// drained is not known here.
+func (t *talk) drained() bool { return false }
+
+// waitsForInput is not known here: how long a process may take decides.
+func (p *Process) waitsForInput() bool { return false }
