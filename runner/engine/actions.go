@@ -120,6 +120,9 @@ func (e *Engine) Retry(ctx context.Context, id string, how api.RetryRun, actor s
 				return err
 			}
 		}
+		if err := copiesThere(tx, run); err != nil {
+			return err
+		}
 		_, err := e.move(tx, run, store.RunChange{To: api.RunQueued, Actor: actor, Attempt: run.Attempt + 1, Detail: "retry"})
 		return err
 	})

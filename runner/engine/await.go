@@ -112,7 +112,7 @@ func (e *Engine) lookForInput(id string, told *bool) (time.Duration, error) {
 	timeout := x.job.Input.WaitFor.Timeout
 	left := timeout.Value() - e.Now().Sub(waiting.Since)
 	if left <= 0 {
-		return 0, e.failWaiting(id, api.Fail(api.ReasonInputLate, "see what makes the input, then retry the run",
+		return 0, e.failWaiting(id, api.Fail(api.ReasonInputLate, "see what makes the input, then rerun the occurrence",
 			fmt.Errorf("waited %s for the input: %s", timeout, why)))
 	}
 	if !*told {

@@ -38,6 +38,10 @@ type mortal struct {
 	lag     atomic.Int64 // how long the next step on files waits
 	late    atomic.Int64 // who waits in one of these now
 	reached map[string]int
+
+	dying    func()            // what else ends with the process; nil: nothing
+	removing func(path string) // hears of what is removed; nil: nobody does
+	ahead    func() bool       // whether a table has got more since it was asked last; nil: there is none
 }
 
 // entry is a file or folder of an image.
@@ -102,15 +106,24 @@ func (m *mortal) dieAfter(kind string, n int64) {
 	m.gate.Lock()
 	defer m.gate.Unlock()
 	m.kind, m.after = kind, n
+	if kind == "commit" {
+		_ = m.ahead() // of what it has from now on
+	}
 }
 
 func (m *mortal) countDown(name, kind string) {
 	m.gate.Lock()
 	defer m.gate.Unlock()
+	if m.kind == "commit" && kind == "transaction" && m.after > 0 && m.ahead() {
+		kind = "commit" // whose answer the store is about to hear
+	}
 	if m.after == 0 || m.kind != "" && m.kind != kind {
 		return
 	}
 	if m.after--; m.after == 0 {
+		if m.dying != nil {
+			m.dying()
+		}
 		m.image, m.dead = m.read(), true
 		m.reached[name]++
 	}
@@ -207,7 +220,12 @@ func (m *mortal) Remove(path string) error {
 }
 
 func (m *mortal) RemoveAll(path string) error {
-	return m.step("remove all", func() error { return m.disk.RemoveAll(path) })
+	return m.step("remove all", func() error {
+		if m.removing != nil {
+			m.removing(path)
+		}
+		return m.disk.RemoveAll(path)
+	})
 }
 
 func (m *mortal) SyncDir(path string) error {

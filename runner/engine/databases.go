@@ -2,12 +2,18 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"sync"
+	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/database"
 	"github.com/batchpattern/terraform-provider-batch/runner/secret"
 )
+
+// databaseUnused is how long a database is kept that nobody asks for. Its idle
+// sessions end sooner; who has it in hand needs no longer than this.
+const databaseUnused = 24 * time.Hour
 
 // databases are those that runs read and write. Each is opened once, by its
 // DSN: a DSN that has changed, as a rotated password does it, is another one.
@@ -15,12 +21,17 @@ type databases struct {
 	secrets *secret.Resolver
 
 	mu     sync.Mutex
-	byDSN  map[string]*database.DB
+	byDSN  map[string]*openDatabase
 	closed bool
 }
 
+type openDatabase struct {
+	*database.DB
+	asked time.Time // the last time
+}
+
 func newDatabases(secrets *secret.Resolver) *databases {
-	return &databases{secrets: secrets, byDSN: map[string]*database.DB{}}
+	return &databases{secrets: secrets, byDSN: map[string]*openDatabase{}}
 }
 
 // get opens a database, or gives one that is open.
@@ -29,13 +40,11 @@ func (d *databases) get(ctx context.Context, ref api.SecretRef) (*database.DB, e
 	if err != nil {
 		return nil, api.Fail(api.Reason(api.ClassConfig), "", err)
 	}
-	d.mu.Lock()
-	db := d.byDSN[dsn]
-	d.mu.Unlock()
-	if db != nil {
+	if db := d.open(dsn); db != nil {
 		return db, nil
 	}
-	if db, err = database.Open(ctx, dsn); err != nil {
+	db, err := database.Open(ctx, dsn)
+	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
@@ -47,10 +56,30 @@ func (d *databases) get(ctx context.Context, ref api.SecretRef) (*database.DB, e
 		return nil, errDraining
 	case other != nil: // somebody was faster
 		db.Close()
-		return other, nil
+		return other.DB, nil
 	}
-	d.byDSN[dsn] = db
+	d.byDSN[dsn] = &openDatabase{db, time.Now()}
 	return db, nil
+}
+
+// open gives a database that is open, and closes those that nobody has asked
+// for lately.
+func (d *databases) open(dsn string) *database.DB {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.byDSN, func(other string, db *openDatabase) bool {
+		unused := other != dsn && time.Since(db.asked) > databaseUnused
+		if unused {
+			db.Close()
+		}
+		return unused
+	})
+	db := d.byDSN[dsn]
+	if db == nil {
+		return nil
+	}
+	db.asked = time.Now()
+	return db.DB
 }
 
 // close ends all sessions, once nobody needs them any more.

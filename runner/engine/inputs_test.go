@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -174,6 +175,86 @@ func TestACopyStaysWhileTheRunCanGoOn(t *testing.T) {
 		}
 		repair()
 		b.expect(b.retry(run.ID), "succeeded() 30/0/0/0")
+		if got := b.spools(); len(got) > 0 {
+			t.Errorf("copies are left of runs %v", got)
+		}
+	})
+}
+
+// One dead letter each night must not keep a copy of the whole input each night.
+func TestACopyGoesOnceTheRunCanNotBeTakenUpAnyMore(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		b.job.Input.Files.URI = b.input + ".gz"
+		b.zip(b.input+".gz", records(30))
+		accept := b.refuse("17")
+		run := b.day(0)
+		b.expect(run, "incomplete() 29/0/1/0")
+		accept()
+		time.Sleep(api.DefaultKeepWithheld.Value() - time.Minute)
+		must(t, b.engine.SweepSpools())
+		b.refuse("17")
+		b.redrive(run.ID)
+		b.expect(b.rested(run.ID), "incomplete() 29/0/1/0") // from now on it is kept as long again
+		time.Sleep(api.DefaultKeepWithheld.Value())
+		must(t, b.engine.SweepSpools())
+		if got := b.spools(); len(got) > 0 {
+			t.Errorf("copies are left of runs %v", got)
+		}
+		_, err := b.engine.Retry(b.t.Context(), run.ID, api.RetryRun{DeadLetters: true}, "test")
+		refusedWith(t, err, api.CodeConflict, "is not kept any longer, as keep_withheld says")
+		if told, ok := errors.AsType[*api.Error](err); !ok || !strings.Contains(told.Hint, "batch-runner rerun iris --occurrence 2026-11-21T02:00:00Z") {
+			t.Errorf("it says %v", err)
+		}
+		if after, err := b.store.Run(run.ID); err != nil || after.State != api.RunIncomplete || after.Counts.DeadLettered != 1 {
+			t.Errorf("the run is %s %+v: %v", after.State, after.Counts, err)
+		}
+	})
+}
+
+// The copy is what was planned: it is never read as something else.
+func TestACopyThatChangesEndsTheRun(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		b.job.Input.Files.URI = b.input + ".gz"
+		b.zip(b.input+".gz", records(30))
+		repair := b.transient(17)
+		run := b.day(0)
+		b.expect(run, "incomplete() 25/0/0/5")
+		repair()
+		copied, err := filepath.Glob(filepath.Join(b.engine.RunDir(run.ID), "spool", "*"))
+		must(b.t, err)
+		text, err := os.ReadFile(copied[0])
+		must(b.t, err)
+		must(b.t, os.WriteFile(copied[0], append(text, "31,31,0.5\n"...), 0o600))
+		run = b.retry(run.ID)
+		if run.Reason != api.Reason(api.ClassInputChanged) || !strings.Contains(run.Message, "the copy that run "+run.ID+" made of input") {
+			b.t.Errorf("the retry ended %s(%s): %s", run.State, run.Reason, run.Message)
+		}
+	})
+}
+
+// The decision comes before the removal: a crash in between leaves a copy that
+// nobody reads, and that the next look removes.
+func TestACopyThatIsHalfRemovedIsNotRead(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		disk := durabletest.New(durable.OS())
+		b.fs = disk
+		b.job.Input.Files.URI = b.input + ".gz"
+		b.zip(b.input+".gz", records(30))
+		repair := b.transient(17)
+		run := b.day(0)
+		b.expect(run, "incomplete() 25/0/0/5")
+		repair()
+		time.Sleep(api.DefaultKeepWithheld.Value())
+		disk.Fail(durabletest.RemoveAll, syscall.EIO)
+		if err := b.engine.SweepSpools(); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("the sweep: %v", err)
+		}
+		disk.Fail(durabletest.RemoveAll, nil)
+		b.stop()
+		b.start()
+		_, err := b.engine.Retry(b.t.Context(), run.ID, api.RetryRun{}, "test")
+		refusedWith(t, err, api.CodeConflict, "is not kept any longer")
+		must(t, b.engine.SweepSpools())
 		if got := b.spools(); len(got) > 0 {
 			t.Errorf("copies are left of runs %v", got)
 		}

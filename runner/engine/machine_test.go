@@ -22,14 +22,35 @@ import (
 
 var histories = flag.Int("histories", drawnHistories, "how many histories are drawn")
 
-// worlds are the combinations of policy and input mode that histories are of.
-var worlds = [][2]string{
-	{api.PolicyPartial, api.ModeFull},
-	{api.PolicyComplete, api.ModeFull},
-	{api.PolicyNextBatch, api.ModeFull},
-	{api.PolicyPartial, api.ModeNewFiles},
-	{api.PolicyNextBatch, api.ModeNewFiles},
+// kind is what a history is of; write is empty where predictions go to files.
+type kind struct{ policy, mode, publish, write string }
+
+func (k kind) String() string {
+	if k.write != "" {
+		return "table " + k.write + ", " + k.policy + ", " + k.mode + ", " + k.publish
+	}
+	return "files, " + k.policy + ", " + k.mode + ", " + k.publish
 }
+
+// kinds are the combinations of policy, input mode, publishing and way to write.
+var kinds = func() (all []kind) {
+	add := func(mode string, writes ...string) {
+		for _, policy := range []string{api.PolicyPartial, api.PolicyComplete, api.PolicyNextBatch} {
+			for _, publish := range []string{api.PublishOnComplete, api.PublishProgressive} {
+				for _, write := range writes {
+					if policy != api.PolicyComplete || publish == api.PublishOnComplete {
+						all = append(all, kind{policy, mode, publish, write})
+					}
+				}
+			}
+		}
+	}
+	add(api.ModeFull, "", api.WriteUpdate, api.WriteUpsert, api.WriteInsert)
+	add(api.ModeNewFiles, "")
+	add(api.ModePredicate, api.WriteUpdate)
+	add(api.ModeWatermark, api.WriteUpdate, api.WriteUpsert, api.WriteInsert)
+	return all
+}()
 
 // Whatever happens to runs, in whatever order: the accounts balance at every
 // moment, what is staged is not sent again, each run ends as the model says it
@@ -69,15 +90,32 @@ func TestWhateverHappensEveryRecordHasOneOutcome(t *testing.T) {
 	}
 }
 
+// someKind draws each kind as often as any other, unlike rapid, which has those in
+// front drawn more often.
+func someKind(r *rapid.T) kind {
+	n := 0
+	for range 12 {
+		n *= 2
+		if rapid.Bool().Draw(r, "bit") {
+			n++
+		}
+	}
+	return kinds[n%len(kinds)]
+}
+
 // history is one of them.
 func history(t *testing.T, r *rapid.T, dir string, drawn *tally) {
-	kind := rapid.SampledFrom(worlds).Draw(r, "policy and mode")
-	w := newWorld(t, r, dir, kind[0], kind[1])
+	k := someKind(r)
+	w := newWorld(t, r, dir, k)
 	defer os.RemoveAll(dir) //nolint:errcheck // it goes with the test at the latest
 	defer w.stop()
-	drawn.add("world: " + kind[0] + ", " + kind[1])
+	drawn.add("world: " + k.String())
+	names := eventNames[:len(events)-inTables]
+	if w.table != nil {
+		names = eventNames
+	}
 	for range rapid.IntRange(3, 12).Draw(r, "steps") {
-		i := slices.IndexFunc(events, named(rapid.SampledFrom(eventNames).Draw(r, "event")))
+		i := slices.IndexFunc(events, named(rapid.SampledFrom(names).Draw(r, "event")))
 		drawn.add(events[i].name)
 		events[i].happens(w)
 		w.observe()
@@ -134,7 +172,15 @@ var events = []event{
 	{"spec edit", (*world).edit},
 	{"drain", (*world).restart},
 	{"second run due", (*world).queue},
+	// In worlds with a table only.
+	{"rows added", func(w *world) { w.table.add(rapid.IntRange(1, 5).Draw(w.r, "new rows")) }},
+	{"rows changed", func(w *world) { w.table.change() }},
+	{"rows deleted", func(w *world) { w.table.remove() }},
+	{"rows filled by somebody", func(w *world) { w.table.fill() }},
+	{"table locked", func(w *world) { w.table.hold() }},
 }
+
+const inTables = 5
 
 // eventNames are what failures print; the first is what they shrink to.
 var eventNames = func() (names []string) {
@@ -210,8 +256,15 @@ func (w *world) edit() {
 
 // crash lets the process die at one of its next steps: of any kind, or of one.
 func (w *world) crash() {
-	kind := rapid.SampledFrom([]string{"", "file", "transaction", "request"}).Draw(w.r, "crash at")
-	w.dieAfter(kind, rapid.Int64Range(1, 30).Draw(w.r, "steps to the crash"))
+	kinds, most := []string{"", "file", "transaction", "request"}, int64(30)
+	if w.table != nil {
+		kinds = append([]string{"commit"}, kinds...)
+	}
+	kind := rapid.SampledFrom(kinds).Draw(w.r, "crash at")
+	if kind == "commit" {
+		most = 3
+	}
+	w.dieAfter(kind, rapid.Int64Range(1, most).Draw(w.r, "steps to the crash"))
 	if rapid.Bool().Draw(w.r, "with work to do") {
 		w.queue()
 	}

@@ -18,6 +18,7 @@ type model struct {
 	bad         map[int]bool // records that can't be read: never predicted
 	suspected   map[int]bool // records that a server may have refused, or died of
 	maxCarries  int
+	comesBack   bool // what a run leaves is found by the next one
 
 	done    map[int]string // key → run that committed it or made it a dead letter
 	owed    map[int]string // key → run that owes it
@@ -28,11 +29,11 @@ type model struct {
 	resumed map[string]bool   // runs that are retried, and have taken back what they owe
 }
 
-// slice is a mini-batch of a run that has ended: its records, and whether they
-// have a result.
+// slice is a mini-batch of a run that has ended: its records, whether they have
+// a result, and whether readers see it.
 type slice struct {
-	keys   []int
-	result bool
+	keys            []int
+	result, visible bool
 }
 
 // ending is all that is known of a run that has ended.
@@ -99,7 +100,7 @@ func (m *model) end(e ending) error {
 		}
 	}
 	if !committed {
-		return nil // nothing moves
+		return m.left(e)
 	}
 	m.shown[e.occurrence] = e
 	for _, file := range e.files {
@@ -118,12 +119,61 @@ func (m *model) end(e ending) error {
 	return nil
 }
 
+// left takes in what a run has left that ended unpublished. Nothing moves, unless
+// readers have seen something of it before: that is done, and the rest is owed.
+func (m *model) left(e ending) error {
+	if e.counts.Committed == 0 || e.revision > 0 {
+		return nil
+	}
+	for _, file := range e.files {
+		m.known[file] = true
+	}
+	for _, s := range e.slices {
+		for _, key := range s.keys {
+			other := m.done[key]
+			switch {
+			case s.visible && m.incremental && other != "" && other != e.run:
+				return fmt.Errorf("record %d has an outcome in run %s and in run %s", key, other, e.run)
+			case s.visible:
+				m.done[key] = e.run
+				delete(m.owed, key)
+			case m.remembers() && other == "":
+				if m.owed[key] == "" {
+					m.owed[key] = e.run
+				}
+				m.carries[key]++
+			}
+		}
+	}
+	return nil
+}
+
+// endTable is end for rows of a table.
+func (m *model) endTable(e ending) error {
+	delete(m.resumed, e.run)
+	good, left := e.outcomes()
+	if err := m.judge(e, len(good), len(left), len(left)+len(e.dead)); err != nil {
+		return fmt.Errorf("run %s ended %s(%s), but %w", e.run, e.state, e.reason, err)
+	}
+	for _, s := range e.slices {
+		for _, key := range s.keys {
+			m.carries[key]++
+		}
+	}
+	for key, class := range e.dead {
+		if !m.bad[key] && !m.mayDie(key, e) {
+			return fmt.Errorf("version %d is a dead letter (%s), and nothing is wrong with it", key, class)
+		}
+	}
+	return nil
+}
+
 // judge holds the state a run ended in to the records' outcomes.
 func (m *model) judge(e ending, good, left, failed int) error {
 	planned := good + left + len(e.dead)
 	switch {
 	case e.counts.Planned != int64(planned) || e.counts.DeadLettered != int64(len(e.dead)) ||
-		e.counts.Committed+e.counts.Staged != int64(good) || e.counts.Unfinished-e.counts.Staged+e.counts.Carried != int64(left):
+		e.counts.Committed+e.counts.Gone+e.counts.Staged != int64(good) || e.counts.Unfinished-e.counts.Staged+e.counts.Carried != int64(left):
 		return fmt.Errorf("its records say %d good, %d left, %d dead: %+v", good, left, len(e.dead), e.counts)
 	case e.state == api.RunSucceeded && failed > 0:
 		return fmt.Errorf("%d records failed", failed)
@@ -137,7 +187,7 @@ func (m *model) judge(e ending, good, left, failed int) error {
 			return fmt.Errorf("%d records failed, and %d are allowed", failed, e.allowed)
 		case m.policy == api.PolicyComplete && failed > 0:
 			return fmt.Errorf("%d records failed under a policy of all or nothing", failed)
-		case m.remembers() && e.counts.Carried != int64(left):
+		case m.remembers() && !m.comesBack && e.counts.Carried != int64(left):
 			return fmt.Errorf("%d of %d unfinished records are carried", e.counts.Carried, left)
 		}
 	case e.reason == api.ReasonMaxFailed && failed <= e.allowed:

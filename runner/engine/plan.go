@@ -33,6 +33,9 @@ const planChunk = 500
 // is stored whole before any prediction, in one last transaction; until then
 // its mini-batches are nobody's.
 func (x *execution) makePlan(ctx context.Context) error {
+	if err := x.settleEarlier(ctx); err != nil {
+		return err
+	}
 	p := &planner{x: x, ctx: ctx, stretch: stretch{hash: sha256.New()}, declared: x.job.PlanSpecHash()}
 	var steps []func() error
 	switch {

@@ -19,15 +19,10 @@ import (
 // to the database's clock, but for the lag.
 func (p *planner) nextStretch(db *database.DB, query source.Query) (*database.Range, error) {
 	x, watermark := p.x, p.x.job.Input.SQL.Watermark
-	kind, err := query.WatermarkType(p.ctx, db, watermark.Column)
+	high, err := query.WatermarkTop(p.ctx, db, watermark.Column, watermark.Lag.Value())
 	if err != nil {
 		return nil, err
 	}
-	now, err := db.Now(p.ctx)
-	if err != nil {
-		return nil, err
-	}
-	high := bound(now.Add(-watermark.Lag.Value()), kind)
 	var low *string
 	mark, err := x.e.Store.Mark(x.run.JobUID, x.job.InputIdentity())
 	switch {
@@ -45,15 +40,6 @@ func (p *planner) nextStretch(db *database.DB, query source.Query) (*database.Ra
 	}
 	p.moves = &store.MarkMove{From: low, To: high}
 	return &database.Range{Column: watermark.Column, Low: low, High: high}, nil
-}
-
-// bound is the last instant of a column that no row will get any more. Of dates
-// it is the end of the day before: rows of this one are still to come.
-func bound(at time.Time, kind string) string {
-	if kind == api.TypeDate {
-		at = at.Truncate(24 * time.Hour).Add(-time.Microsecond)
-	}
-	return at.UTC().Format(time.RFC3339Nano)
 }
 
 // before tells whether one instant is before another; not where one of them is

@@ -32,7 +32,7 @@ func ofItems(t *testing.T, n int, test func(b *bench, table items)) {
 		must(t, err)
 		defer func() { must(t, db.Close()) }()
 		table := items{b, db}
-		table.do(`CREATE TABLE items (id INTEGER PRIMARY KEY, a INTEGER, b REAL, at TIMESTAMP, prediction TEXT)`)
+		table.do(`CREATE TABLE items (id INTEGER PRIMARY KEY, a INTEGER, b REAL, at TIMESTAMP(3), prediction TEXT)`)
 		table.insert(1, n)
 		dsn := filepath.Join(b.dir, "dsn")
 		must(t, os.WriteFile(dsn, []byte("sqlite://"+path+"\n"), 0o600))

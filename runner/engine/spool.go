@@ -1,16 +1,22 @@
 package engine
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
 // SweepSpools removes copies of input that nobody needs any more: their run has
-// ended for good, and no record of them is owed.
+// succeeded, or ended too long ago to be taken up again, and no record of them is
+// owed.
 func (e *Engine) SweepSpools() error {
 	runs := filepath.Dir(e.RunDir("any"))
 	folders, err := os.ReadDir(runs)
@@ -28,6 +34,9 @@ func (e *Engine) SweepSpools() error {
 	}
 	if len(spooled) == 0 {
 		return nil
+	}
+	if err := e.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.GiveUpCopies() }); err != nil {
+		return err
 	}
 	needed, err := e.Store.SpoolsNeeded()
 	for _, run := range spooled {
@@ -49,6 +58,30 @@ func (e *Engine) RemoveFiles(run string) error {
 		}
 	}
 	return os.RemoveAll(folder)
+}
+
+// copiesThere refuses to take up a run which is about to read a copy of its input
+// that is not kept any longer.
+func copiesThere(tx *store.Tx, run store.Run) error {
+	of, err := tx.CopyGone(run.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	plan, err := tx.Plan(run.ID)
+	if err != nil {
+		return err
+	}
+	hint := fmt.Sprintf("run the occurrence again: batch-runner rerun %s --occurrence %s", run.Job, run.Occurrence.UTC().Format(time.RFC3339))
+	switch plan.Spec.Input.Mode {
+	case api.ModePredicate:
+		hint = "run the job: it takes what its query finds; a row that is a dead letter comes back once it has changed"
+	case api.ModeWatermark, api.ModeNewFiles:
+		hint = "run the job: it takes what is owed; its dead letters hold their input: batch-runner dead-letters " + run.ID
+	}
+	return api.Errorf(api.CodeConflict, hint, "the copy that run %s made of its input is not kept any longer, as keep_withheld says", of)
 }
 
 // dropSpool is SweepSpools for a run that has just ended. What goes wrong costs

@@ -75,6 +75,10 @@ func (e *Engine) sweepRun(ctx context.Context, run store.Run) error {
 	if err := x.load(); err != nil {
 		return err
 	}
+	if err := x.settle(ctx); err != nil {
+		return err
+	}
+	run = x.run
 	// A redrive may have staged no record more than are committed.
 	if run.Counts.Staged > 0 || run.Reason == api.ReasonPublish && run.MiniBatches.Staged > 0 {
 		err := e.Store.Write(e.base, func(tx *store.Tx) (err error) {

@@ -58,12 +58,25 @@ func (w *world) check() {
 			w.r.Fatal(err)
 		}
 	}
+	w.checkSent()
+	if w.table != nil {
+		w.table.check(true)
+		return
+	}
 	for folder, e := range w.model.shown {
 		w.checkFolder(folder, e)
 	}
-	if folders, _ := filepath.Glob(filepath.Join(w.output, "dt=*")); len(folders) != len(w.model.shown) {
+	folders, _ := filepath.Glob(filepath.Join(w.output, "dt=*"))
+	if !w.progressive && len(folders) != len(w.model.shown) {
 		w.r.Fatalf("published are %v, should be %s", folders, lists(w.model.shown))
 	}
+	if w.progressive && w.model.incremental {
+		w.checkSeen(folders)
+	}
+}
+
+// checkSent finds records that were sent though they had a result.
+func (w *world) checkSent() {
 	for i, send := range w.server.Sends() {
 		run, _, _ := strings.Cut(send.Key, "/")
 		for _, record := range send.Records {
@@ -72,6 +85,26 @@ func (w *world) check() {
 			if since, settled := w.settled[run][key]; settled && send.Purpose == "" && i >= since {
 				w.r.Fatalf("record %s of run %s was staged and is sent again: %s", record, run, send.Key)
 			}
+		}
+	}
+}
+
+// checkSeen holds what readers see in all folders, also those of runs that ended
+// unpublished, to what is done: each record once.
+func (w *world) checkSeen(folders []string) {
+	in := map[string]string{}
+	for _, folder := range folders {
+		for _, row := range w.published(folder) {
+			id := fmt.Sprint(row["id"])
+			if in[id] != "" {
+				w.r.Fatalf("record %s is published in %s and in %s\n%s", id, in[id], folder, w.books())
+			}
+			in[id] = folder
+		}
+	}
+	for key := range w.model.done {
+		if !w.model.bad[key] && !w.model.suspected[key] && in[fmt.Sprint(key)] == "" {
+			w.r.Fatalf("record %d is done and not published\n%s", key, w.books())
 		}
 	}
 }

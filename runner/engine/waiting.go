@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"syscall"
 	"time"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 )
 
@@ -34,13 +36,16 @@ type passing struct{ error }
 func (p passing) Unwrap() error { return p.error }
 
 // patiently does a step of the planning. A full or failing disk is waited out,
-// as it is while staging, and a store that can't be reached; a disk that is
-// read-only was set up so.
+// as it is while staging, and a store or database that can't be reached; a disk
+// that is read-only was set up so. What does not pass in time ends the run.
 func (x *execution) patiently(ctx context.Context, what string, step func() error) error {
 	for pause, since := storagePause, x.e.Now(); ; pause = min(2*pause, storagePauseMax) {
 		err := step()
-		if _, passes := errors.AsType[passing](err); !passes || errors.Is(err, syscall.EROFS) || x.e.Now().Sub(since) >= waitLimit {
+		if _, passes := errors.AsType[passing](err); !passes || errors.Is(err, syscall.EROFS) {
 			return err
+		}
+		if x.e.Now().Sub(since) >= waitLimit {
+			return tooLong(what, err)
 		}
 		x.log.Warn("wait for storage", "of", what, "in", pause, "error", err)
 		if pause == storagePause { // once for all
@@ -52,6 +57,18 @@ func (x *execution) patiently(ctx context.Context, what string, step func() erro
 			return err
 		}
 	}
+}
+
+// tooLong ends a run that has waited for storage in vain.
+func tooLong(what string, err error) error {
+	if _, told := errors.AsType[*api.Failure](err); told {
+		return err
+	}
+	reason := api.Reason(api.ClassStorage)
+	if what == "output" {
+		reason = api.ReasonOutputUnwritable
+	}
+	return api.Fail(reason, "see that it answers and that the runner's host reaches it, or correct the job", fmt.Errorf("the %s did not answer for %s: %w", what, waitLimit, err))
 }
 
 // rest waits before another try at a step, unless the runner drains.

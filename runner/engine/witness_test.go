@@ -36,6 +36,9 @@ func (w *world) version(line string) (run string, version int64) {
 
 // ending reads how a run ended from its rows.
 func (w *world) ending(run store.Run) ending {
+	if w.table != nil {
+		return w.table.ending(run)
+	}
 	e := ending{run: run.ID, occurrence: w.folder(run.Occurrence), state: run.State, reason: run.Reason, revision: run.Revision, counts: run.Counts,
 		dead: map[int]api.Class{}}
 	plan, err := w.store.Plan(run.ID)
@@ -48,18 +51,15 @@ func (w *world) ending(run store.Run) ending {
 	for _, file := range files {
 		e.files = append(e.files, file.Path)
 	}
-	var generation int64 // of the job that its last attempt was executed with
-	w.ask([]any{&generation}, `SELECT generation FROM run_attempts WHERE run_id = ? ORDER BY attempt DESC LIMIT 1`, run.ID)
-	max, err := api.ParseThreshold(w.declared[generation].WithDefaults().MaxFailed)
-	must(w.t, err)
-	e.allowed = int(max.Allows(plan.Records))
+	e.allowed = w.allowed(run, plan)
 	batches, err := w.store.MiniBatches(run.ID, 0, 1000)
 	must(w.t, err)
 	for _, m := range batches {
 		first := m.FirstLine - 2 // behind the header
 		e.slices = append(e.slices, slice{
-			keys:   w.keys[e.files[m.File]][first : first+m.Records],
-			result: m.State == api.MiniBatchStaged || m.State == api.MiniBatchCommitted,
+			keys:    w.keys[e.files[m.File]][first : first+m.Records],
+			result:  m.State == api.MiniBatchStaged || m.State == api.MiniBatchCommitted,
+			visible: m.State == api.MiniBatchCommitted,
 		})
 	}
 	must(w.t, w.store.DeadLetters(run.ID, func(letter api.DeadLetter) error {
@@ -71,6 +71,21 @@ func (w *world) ending(run store.Run) ending {
 		return nil
 	}))
 	return e
+}
+
+// allowed is how many records of a run may fail.
+func (w *world) allowed(run store.Run, plan store.Plan) int {
+	var generation int64 // of the job that its last attempt was executed with
+	w.ask([]any{&generation}, `SELECT generation FROM run_attempts WHERE run_id = ? ORDER BY attempt DESC LIMIT 1`, run.ID)
+	max, err := api.ParseThreshold(w.declared[generation].WithDefaults().MaxFailed)
+	must(w.t, err)
+	return int(max.Allows(plan.Records))
+}
+
+// owes tells whether the job's ledger holds anything.
+func (w *world) owes() (owes bool) {
+	w.ask([]any{&owes}, `SELECT EXISTS (SELECT 1 FROM ledger WHERE settled_by = '')`)
+	return owes
 }
 
 // books are the rows that a failure is explained by.

@@ -34,6 +34,9 @@ type world struct {
 	scope   *scope
 	cluster *cluster
 	model   *model
+	// progressive: parts are visible before their run has ended.
+	progressive bool
+	table       *somebody // nil: files
 
 	keys   map[string][]int // input file → its records, in order
 	next   int              // the next record's key
@@ -49,9 +52,11 @@ type world struct {
 	settled map[string]map[int]int
 }
 
-func newWorld(t *testing.T, r *rapid.T, dir, policy, mode string) *world {
+func newWorld(t *testing.T, r *rapid.T, dir string, k kind) *world {
 	w := &world{r: r, mortal: newMortal(dir), scope: &scope{TB: t}, keys: map[string][]int{}, seen: map[string]int64{}, settled: map[string]map[int]int{}, fails: map[int]int{}}
-	w.model = newModel(policy, mode == api.ModeNewFiles)
+	w.model = newModel(k.policy, k.mode != api.ModeFull)
+	w.model.comesBack = k.write != "" && k.mode != api.ModeWatermark
+	w.progressive = k.publish == api.PublishProgressive
 	b := &bench{t: t, dir: dir, server: predicttest.New(predicttest.Options{}), fs: w.mortal, log: slog.New(slog.DiscardHandler), slots: 2,
 		clock: w.now, storeClock: w.storeNow}
 	w.bench = b
@@ -64,13 +69,19 @@ func newWorld(t *testing.T, r *rapid.T, dir, policy, mode string) *world {
 	b.input = filepath.Join(dir, "in", "{date}.csv")
 	b.job = b.baseJob()
 	b.job.Predict.Endpoint, b.job.Predict.Server = nil, &api.Server{Command: []string{filepath.Join(dir, "in", "server")}, Replicas: new(rapid.Int64Range(1, 2).Draw(r, "replicas"))}
-	b.job.Retry = &api.Retry{Policy: policy}
-	if mode == api.ModeNewFiles {
-		b.job.Input.Mode, b.job.Input.Files.URI, b.job.Input.Files.MinAge = mode, filepath.Join(dir, "in", "*.csv"), "1m"
+	b.job.Retry = &api.Retry{Policy: k.policy}
+	if w.progressive {
+		b.job.Output.Publish = k.publish
+	}
+	if k.mode == api.ModeNewFiles {
+		b.job.Input.Mode, b.job.Input.Files.URI, b.job.Input.Files.MinAge = k.mode, filepath.Join(dir, "in", "*.csv"), "1m"
 	}
 	b.job.MiniBatch.Rows, b.job.MiniBatch.Timeout = new(int64(worldRows)), "5m"
 	b.job.Predict.RowsPerRequest = new(rapid.Int64Range(1, worldRows).Draw(r, "rows per request"))
 	w.setUp()
+	if k.write != "" {
+		w.table = newSomebody(w, k)
+	}
 	b.start()
 	w.queue()
 	return w
@@ -109,11 +120,12 @@ func (w *world) write(path string, n int) {
 // queue has another run due. Where records are owed from run to run each has an
 // occurrence of its own; elsewhere some are of one that there was before.
 func (w *world) queue() {
-	if w.day == 0 || w.model.remembers() || rapid.Bool().Draw(w.r, "another day") {
+	if w.day == 0 || w.table != nil || w.model.remembers() || rapid.Bool().Draw(w.r, "another day") {
 		w.day++
 	}
 	at := occurrence.AddDate(0, 0, w.day-1)
 	switch path := filepath.Join(w.dir, "in", at.Format("2006-01-02")+".csv"); {
+	case w.table != nil:
 	case w.keys[path] != nil:
 	case w.model.incremental:
 		w.write(path, rapid.IntRange(1, 12).Draw(w.r, "new records"))
@@ -136,7 +148,10 @@ func (w *world) recover() {
 	cancel()
 	must(w.t, w.engine.Stop(ctx))
 	_ = w.store.Close() // whatever of it is left
-	w.cluster.kill()    // as their parent dies
+	if w.table != nil {
+		w.table.release()
+	}
+	w.cluster.kill() // as their parent dies
 	w.forget()
 	w.rise(w.t, rapid.Bool().Draw(w.r, "power cut"))
 	w.open()
@@ -148,6 +163,9 @@ func (w *world) recover() {
 	w.ends = map[string][]string{}
 	for _, id := range w.runs {
 		w.ends[id] = w.endsOf(id)
+	}
+	if w.table != nil && w.table.ahead() {
+		w.reached["commit in doubt"]++
 	}
 	must(w.t, w.engine.Start(w.t.Context()))
 }
@@ -184,18 +202,47 @@ func (w *world) observe() {
 		w.seen[run.ID] = run.Version
 		if run.State == api.RunCancelled || run.State == api.RunSkipped {
 			delete(w.settled, run.ID)
+			if err := w.cancelled(e); err != nil {
+				w.r.Fatalf("%v\n%s", err, w.books())
+			}
 			delete(w.model.resumed, run.ID)
 			continue
 		}
-		if err := errors.Join(w.model.plans(e), w.model.end(e)); err != nil {
+		if err := w.judged(e); err != nil {
 			w.r.Fatalf("%v\n%s", err, w.books())
 		}
 		w.settle(e)
 	}
-	if len(ended) > 0 {
+	switch {
+	case len(ended) == 0:
+	case w.table != nil:
+		w.table.check(false)
+	default:
 		w.checkMemory()
 	}
 	w.live()
+}
+
+// cancelled has the model hear of a run that was cancelled: what is visible of it
+// stays.
+func (w *world) cancelled(e ending) error {
+	if w.table != nil {
+		return nil
+	}
+	err := w.model.plans(e)
+	if err == nil && e.counts.Committed > 0 {
+		err = w.model.end(e)
+	}
+	return err
+}
+
+// judged has the model judge how a run ended. What becomes of a table is told by
+// what is in it.
+func (w *world) judged(e ending) error {
+	if w.table == nil {
+		return errors.Join(w.model.plans(e), w.model.end(e))
+	}
+	return w.model.endTable(e)
 }
 
 // settle notes what a run that rests has staged or committed.
@@ -221,6 +268,9 @@ func (w *world) stop() {
 	w.forget()
 	w.bench.stop()
 	w.rest()
+	if w.table != nil {
+		w.table.close()
+	}
 	w.scope.close()
 }
 
@@ -257,9 +307,12 @@ func (w *world) finish() {
 	for _, id := range slices.Clone(w.runs) {
 		w.complete(id)
 	}
-	for range 5 { // what is owed is for the next run
-		if !w.model.remembers() || len(w.model.owed) == 0 {
+	for n := range 5 { // what is owed is for the next run
+		if w.table == nil && (!w.model.remembers() || len(w.model.owed) == 0) || w.table != nil && n > 0 && !w.owes() {
 			break
+		}
+		if w.table != nil {
+			w.table.pass()
 		}
 		w.queue()
 		w.complete(w.runs[len(w.runs)-1])
@@ -270,7 +323,7 @@ func (w *world) finish() {
 func (w *world) complete(id string) {
 	for tries := 0; ; tries++ {
 		run, found := w.await(id)
-		if !found || run.State == api.RunSkipped || run.State == api.RunSucceeded || run.State == api.RunIncomplete && run.Counts.Unfinished+run.Counts.Carried == 0 {
+		if !found || run.State == api.RunSkipped || run.Reason == api.ReasonInputEmpty || run.State == api.RunSucceeded || run.State == api.RunIncomplete && run.Counts.Unfinished+run.Counts.Carried == 0 {
 			return
 		}
 		if w.hopeless(run) {
@@ -289,7 +342,7 @@ func (w *world) complete(id string) {
 // its records, and some can't be read; or none can.
 func (w *world) hopeless(run store.Run) bool {
 	e := w.ending(run)
-	bad, all := 0, 0
+	bad, all := int(run.Counts.Gone), 0
 	for _, s := range e.slices {
 		for _, key := range s.keys {
 			all++
@@ -298,5 +351,5 @@ func (w *world) hopeless(run store.Run) bool {
 			}
 		}
 	}
-	return all == bad || bad > 0 && w.model.policy == api.PolicyComplete
+	return all <= bad || bad > 0 && w.model.policy == api.PolicyComplete
 }

@@ -27,9 +27,10 @@ type KnownKey struct {
 const (
 	knownKeys = `SELECT key, input, run_id FROM known_keys WHERE uid = $1 AND identity = $2 AND key IN (SELECT value FROM json_each($3))`
 	anyKeys   = `SELECT 1 FROM known_keys WHERE uid = $1 AND identity = $2 LIMIT 1`
-	// An older run that ends later does not replace what a newer one has read.
+	// A letter that was sent again stays one until its prediction is visible. An
+	// older run that ends later does not replace what a newer one has read.
 	keysKnown = `INSERT INTO known_keys (uid, identity, key, input, run_id, at)
-		SELECT $1, $2, key, input, $3, $4 FROM dead_letters WHERE run_id = $3 AND redriven = 0 AND key <> ''
+		SELECT $1, $2, key, input, $3, $4 FROM dead_letters WHERE run_id = $3 AND key <> ''
 		ON CONFLICT (uid, key) DO UPDATE SET identity = excluded.identity, input = excluded.input, run_id = excluded.run_id, at = excluded.at
 		WHERE known_keys.at <= excluded.at OR known_keys.identity <> excluded.identity`
 )

@@ -53,15 +53,17 @@ func (t *Tx) restore(run string, number int64) error {
 	return t.exec(`DELETE FROM redrives WHERE run_id = $1 AND ($2 = 0 OR mini_batch = $2)`, run, number)
 }
 
-// commitRedriven forgets, once the new results are visible, what was before.
+// commitRedriven forgets, of the mini-batches whose new results are visible, what
+// was before.
 func (t *Tx) commitRedriven(run string) error {
+	const visible = `mini_batch IN (SELECT number FROM mini_batches WHERE run_id = $1 AND state = 'committed')`
 	if err := t.exec(`UPDATE mini_batches SET redrive = 0, kept = 0 WHERE run_id = $1 AND redrive = 1 AND state = 'committed'`, run); err != nil {
 		return err
 	}
-	if err := t.exec(`DELETE FROM dead_letters WHERE run_id = $1 AND redriven = 1`, run); err != nil {
+	if err := t.exec(`DELETE FROM dead_letters WHERE run_id = $1 AND redriven = 1 AND `+visible, run); err != nil {
 		return err
 	}
-	return t.exec(`DELETE FROM redrives WHERE run_id = $1`, run)
+	return t.exec(`DELETE FROM redrives WHERE run_id = $1 AND `+visible, run)
 }
 
 // replaceDeadLetters puts what is dead after a redrive in the place of the

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -187,4 +188,22 @@ func (t *Tx) Jobs() ([]Job, error) { return list(t, scanJob, selectJob+`buried_a
 func (t *Tx) Owes(uid string) (owes bool, err error) {
 	err = t.row(`SELECT EXISTS (SELECT 1 FROM ledger WHERE uid = $1 AND settled_by = '')`, uid)(&owes)
 	return owes, err
+}
+
+// OwedCopy is a copy of input, in the data dir it was made in, that a job owes
+// records of.
+type OwedCopy struct {
+	Run     string // that made it
+	Path    string // below that run's folder
+	Size    int64  // of the whole copy
+	Records int64
+}
+
+// OwedCopies lists those of a job.
+func (t *Tx) OwedCopies(uid string) ([]OwedCopy, error) {
+	return list(t, func(rows *sql.Rows) (c OwedCopy, err error) {
+		err = rows.Scan(&c.Run, &c.Path, &c.Size, &c.Records)
+		return c, err
+	}, `SELECT file ->> '$.spool_run' AS run, file ->> '$.spool' AS path, MAX(file ->> '$.spool_size'), SUM(records) FROM ledger
+		WHERE uid = $1 AND settled_by = '' AND instr(file, '"spool_run"') > 0 GROUP BY run, path ORDER BY run, path`, uid)
 }

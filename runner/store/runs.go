@@ -209,7 +209,7 @@ func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 		run.StartedAt = t.Now
 	}
 	run.EndedAt, run.StagingUntil = time.Time{}, time.Time{}
-	final := ""
+	final, copies := "", time.Time{}
 	if c.To.Ended() {
 		run.EndedAt, run.StagingUntil = t.Now, c.KeepStaging
 		if c.KeepStaging.IsZero() && !neverStarted {
@@ -224,14 +224,18 @@ func (t *Tx) MoveRun(run Run, c RunChange) (Run, error) {
 			return Run{}, err
 		}
 		final = encode(frozenOf(run))
+		var err error
+		if copies, err = t.copiesUntil(run); err != nil {
+			return Run{}, err
+		}
 	}
 	run.markWithheld()
 	err := t.one(`UPDATE runs SET state = $1, reason = $2, message = $3, version = version + 1, attempt = $4, staging_until = $5,
 		intent = $6, revision = $7, output = $8, counts = $9, started_at = $10, ended_at = $11,
-		awaiting = CASE WHEN $11 > 0 THEN 0 ELSE awaiting END
-		WHERE id = $12 AND state = $13 AND version = $14`,
+		input_until = $12, awaiting = CASE WHEN $11 > 0 THEN 0 ELSE awaiting END
+		WHERE id = $13 AND state = $14 AND version = $15`,
 		run.State, run.Reason, run.Message, run.Attempt, nanos(run.StagingUntil), encode(run.Intent), run.Revision, run.Output,
-		final, nanos(run.StartedAt), nanos(run.EndedAt), run.ID, from, run.Version)
+		final, nanos(run.StartedAt), nanos(run.EndedAt), nanos(copies), run.ID, from, run.Version)
 	if err != nil {
 		return Run{}, err
 	}
@@ -255,10 +259,11 @@ func (t *Tx) DropStaged(run Run) (Run, error) {
 	if err := t.CancelMiniBatches(run.ID); err != nil {
 		return Run{}, err
 	}
-	if run.Counts.Committed > 0 { // then what it left is in the ledger
-		if err := t.exec(`UPDATE mini_batches SET carried = 1 WHERE run_id = $1 AND ledger > 0 AND state = 'cancelled'`, run.ID); err != nil {
-			return Run{}, err
-		}
+	// What a run has left that moved the job's memory is in the ledger.
+	err := t.exec(`UPDATE mini_batches SET carried = 1 WHERE run_id = $1 AND ledger > 0 AND state = 'cancelled'
+		AND EXISTS (SELECT 1 FROM plans WHERE plans.run_id = $1 AND remembered = 1)`, run.ID)
+	if err != nil {
+		return Run{}, err
 	}
 	if err := account(t, &run); err != nil {
 		return Run{}, err

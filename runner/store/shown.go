@@ -70,6 +70,48 @@ func (t *Tx) CommitShown(run Run, m MiniBatch, gone Gone) error {
 	return t.addGone(run.ID, m.Number, gone)
 }
 
+// WithStaging lists the ended runs of a job whose staged files are kept.
+func (s *Store) WithStaging(uid string) ([]Run, error) {
+	return runs(s.reader(), `WHERE uid = $1 AND staging_until > 0 AND ended_at > 0`, uid)
+}
+
+// Settling begins to correct what the rows of an ended run say of its staged
+// mini-batches. ErrFenced: the run has moved on.
+func (t *Tx) Settling(run Run) (Run, error) {
+	err := t.one(`UPDATE runs SET version = version + 1 WHERE id = $1 AND version = $2 AND ended_at > 0`, run.ID, run.Version)
+	run.Version++
+	return run, err
+}
+
+// CommitSeen makes staged mini-batches committed that have turned out to be
+// visible, but for the records that are gone.
+func (t *Tx) CommitSeen(run string, seen map[int64]Gone) error {
+	for number, gone := range seen {
+		if err := t.addGone(run, number, gone); err != nil {
+			return err
+		}
+		if err := t.one(`UPDATE mini_batches SET state = 'committed' WHERE run_id = $1 AND number = $2 AND state = 'staged'`, run, number); err != nil {
+			return err
+		}
+	}
+	return t.commitRedriven(run)
+}
+
+// SettleSeen settles what of the ledger they hold, unless another run has it.
+func (t *Tx) SettleSeen(run string) error {
+	return t.exec(`UPDATE ledger SET settled_by = $1, settled_at = $2, taken_by = '' WHERE settled_by = '' AND taken_by IN ('', $1)
+		AND id IN (SELECT ledger FROM mini_batches WHERE run_id = $1 AND ledger > 0 AND state = 'committed')`, run, nanos(t.Now))
+}
+
+// Settled ends that with the accounting of the run, whose output there is.
+func (t *Tx) Settled(run Run, output string) (Run, error) {
+	if err := account(t, &run); err != nil {
+		return Run{}, err
+	}
+	run.Output = output
+	return run, t.exec(`UPDATE runs SET counts = $1, output = $2 WHERE id = $3`, encode(frozenOf(run)), output, run.ID)
+}
+
 // LastRevision is the highest revision in which a run's occurrence was
 // published, by whichever run of its job.
 func (s *Store) LastRevision(run Run) (int64, error) {

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"flag"
@@ -10,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,9 +44,39 @@ func (c *clock) now() time.Time {
 
 func (c *clock) advance(d time.Duration) { c.nanos.Add(int64(d)) }
 
-// openAt opens a store that the test closes at its end.
+// migrated is the database of a new data dir, made once: migrating one costs more
+// than most tests.
+var migrated = sync.OnceValues(func() (fresh struct{ text, runner []byte }, err error) {
+	dir, err := os.MkdirTemp("", "batch-store-")
+	if err != nil {
+		return fresh, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	s, err := Open(context.Background(), dir, time.Now)
+	if err != nil {
+		return fresh, err
+	}
+	fresh.runner = []byte(s.RunnerID())
+	err = s.Write(context.Background(), func(tx *Tx) error { return tx.exec(`DELETE FROM meta WHERE key = 'epoch'`) })
+	if err = errors.Join(err, s.Close()); err == nil {
+		fresh.text, err = os.ReadFile(filepath.Join(dir, File))
+	}
+	return fresh, err
+})
+
+// openAt opens a store that the test closes at its end. A new one has an identity
+// of its own, and no past.
 func openAt(t testing.TB, dir string, c *clock) *Store {
 	t.Helper()
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
+		fresh, err := migrated()
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, File), bytes.ReplaceAll(fresh.text, fresh.runner, []byte(rand.Text())), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	s, err := Open(t.Context(), dir, c.now)
 	if err != nil {
 		t.Fatal(err)

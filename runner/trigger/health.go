@@ -25,6 +25,9 @@ func (t *Trigger) Status(_ context.Context, name string) (api.JobStatus, error) 
 	if err != nil {
 		return api.JobStatus{}, fmt.Errorf("read the status of job %s: %w", name, err)
 	}
+	if err := t.noteTrouble(standing); err != nil {
+		return api.JobStatus{}, err
+	}
 	return assess(job, *standing, t.now(), t.Trouble()), nil
 }
 
@@ -45,9 +48,24 @@ func (t *Trigger) StatusAll(context.Context) ([]api.JobStatus, error) {
 		if standing == nil { // declared between the two reads
 			standing = &store.Standing{}
 		}
+		if err := t.noteTrouble(standing); err != nil {
+			return nil, err
+		}
 		all = append(all, assess(job, *standing, now, trouble))
 	}
 	return all, nil
+}
+
+func (t *Trigger) noteTrouble(standing *store.Standing) error {
+	for _, run := range []*store.Run{standing.Active, standing.Last} {
+		if run == nil {
+			continue
+		}
+		if err := NoteTrouble(t.store, &run.Run); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // assess judges a job: healthy is that no clause fails. A run counts for its
@@ -169,6 +187,9 @@ func describe(run api.Run, zone *time.Location) string {
 	}
 	if run.State != api.RunSucceeded && run.Message != "" {
 		b.WriteString(": " + run.Message)
+	}
+	if run.Trouble.Error != "" {
+		fmt.Fprintf(&b, ": waiting since %s: %s", at(run.Trouble.Since.Truncate(time.Second), zone), run.Trouble.Error)
 	}
 	return b.String()
 }

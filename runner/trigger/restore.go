@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -39,7 +43,7 @@ func (t *Trigger) TakeUpRestoration(ctx context.Context) error {
 		return errors.Join(
 			endBackfills(tx),
 			endUnfinished(tx, r),
-			passOverJobs(tx, r),
+			t.passOverJobs(tx, r),
 			tx.SetLookedAt(tx.Now), // however old the backup is, the clock did not jump
 			tx.SettleRestoration(),
 		)
@@ -86,7 +90,7 @@ func endUnfinished(tx *store.Tx, r store.Restoration) error {
 	return nil
 }
 
-func passOverJobs(tx *store.Tx, r store.Restoration) error {
+func (t *Trigger) passOverJobs(tx *store.Tx, r store.Restoration) error {
 	jobs, err := tx.Jobs()
 	if err != nil {
 		return err
@@ -103,7 +107,7 @@ func passOverJobs(tx *store.Tx, r store.Restoration) error {
 				return err
 			}
 		}
-		if err := holdForMemory(tx, job, r); err != nil {
+		if err := t.holdForMemory(tx, job, r); err != nil {
 			return err
 		}
 		if err := jobEvent(tx, job.UID, "restored", byRestore); err != nil {
@@ -116,7 +120,7 @@ func passOverJobs(tx *store.Tx, r store.Restoration) error {
 // holdForMemory holds a job whose runs take what earlier ones have left. Only
 // a person can tell what was taken since the backup: the manifests beside the
 // outputs name the runs.
-func holdForMemory(tx *store.Tx, job store.Job, r store.Restoration) error {
+func (t *Trigger) holdForMemory(tx *store.Tx, job store.Job, r store.Restoration) error {
 	owes, err := tx.Owes(job.UID)
 	if err != nil || !owes && !job.Spec.Input.Incremental() {
 		return err
@@ -124,10 +128,45 @@ func holdForMemory(tx *store.Tx, job store.Job, r store.Restoration) error {
 	reason := fmt.Sprintf("the store was restored from a backup of %s: what runs have taken since then would be taken once more. "+
 		"Compare the manifests of the newest outputs with batch-runner runs %s, move files that were predicted since out of the input, then release the job",
 		r.Backup.At.Format(time.RFC3339), job.Spec.Name)
+	lost, err := t.lostCopies(tx, job.UID)
+	if err != nil {
+		return err
+	}
+	reason += lost
 	if job.Held != nil {
 		reason = job.Held.Reason + "; and " + reason
 	}
 	return tx.Hold(job.UID, &api.Hold{By: byRestore, Reason: reason, Since: tx.Now}, byRestore)
+}
+
+// lostCopies tells which records a job owes of copies of its input that are not
+// there: a backup is of the store alone.
+func (t *Trigger) lostCopies(tx *store.Tx, uid string) (string, error) {
+	copies, err := tx.OwedCopies(uid)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(t.store.Dir(), "runs")
+	records, runs := int64(0), []string(nil)
+	for _, c := range copies {
+		if info, err := os.Stat(filepath.Join(dir, c.Run, c.Path)); err == nil && info.Size() == c.Size {
+			continue
+		}
+		records += c.Records
+		if !slices.Contains(runs, c.Run) {
+			runs = append(runs, c.Run)
+		}
+	}
+	if records == 0 {
+		return "", nil
+	}
+	const most = 10
+	named := strings.Join(runs[:min(most, len(runs))], ", ")
+	if more := len(runs) - most; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf(". It owes %s of copies of its input that are in no backup and not here: bring the folders of these runs from the old data dir to %s first, "+
+		"or the next run makes dead letters of them: %s", api.Counted(records, "record"), dir, named), nil
 }
 
 // passOver decides the occurrences up to an instant with one verdict, but for

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +34,11 @@ func (r *room) backUp() (path string) {
 // times.
 func restored(t *testing.T, file, at, start string) *room {
 	t.Helper()
-	dir := t.TempDir()
+	return restoredIn(t, t.TempDir(), file, at, start)
+}
+
+func restoredIn(t *testing.T, dir, file, at, start string) *room {
+	t.Helper()
 	if _, err := store.Restore(t.Context(), file, dir, false, instant(at)); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +167,30 @@ func TestJobsThatRememberWhatTheyTookAreHeld(t *testing.T) {
 	}
 }
 
-// owe writes a row into a job's ledger, as a run that ends does.
+// A backup holds no copies of input: who restores it elsewhere is told what
+// that costs, before anything is lost.
+func TestOwedRecordsWhoseCopyIsNotThereAreTold(t *testing.T) {
+	for there, want := range map[string]bool{"": true, "of another size": true, "the copy": false} {
+		lost := newRoom(t, "2026-01-01T00:30:00Z")
+		owing := lost.put(validJob("owing", every("1h")))
+		run := lost.oweFile(owing.UID, "", `{"path":"query","spool":"spool/1.jsonl","spool_run":"r1","spool_size":8}`)
+		file, dir := lost.backUp(), t.TempDir()
+		if there != "" {
+			path := filepath.Join(dir, "runs", "r1", "spool", "1.jsonl")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(there), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := restoredIn(t, dir, file, "2026-01-01T09:00:00Z", "2026-01-01T10:00:00Z")
+		held := r.status("owing").Held
+		text := "It owes 7 records of copies of its input that are in no backup and not here: bring the folders of these runs from the old data dir to " +
+			filepath.Join(dir, "runs") + " first, or the next run makes dead letters of them: r1"
+		if held == nil || strings.Contains(held.Reason, text) != want {
+			t.Errorf("with %q there, after run %s, it is held: %+v", there, run, held)
+		}
+	}
+}
+
 // Owed records that a run under way had shown are not taken once more.
 func TestWhatWasCommittedBeforeTheBackupIsNotOwedAgain(t *testing.T) {
 	for visible, want := range map[bool]bool{true: false, false: true} {
@@ -201,7 +229,11 @@ func TestWhatWasCommittedBeforeTheBackupIsNotOwedAgain(t *testing.T) {
 	}
 }
 
-func (r *room) owe(uid, identity string) {
+// owe writes a row into a job's ledger, as a run that ends does.
+func (r *room) owe(uid, identity string) { r.oweFile(uid, identity, `{}`) }
+
+// oweFile is owe, of a file.
+func (r *room) oweFile(uid, identity, file string) (by string) {
 	r.t.Helper()
 	run := store.Run{Run: api.Run{JobUID: uid, Job: "owing", Occurrence: r.clock.now(), Origin: api.OriginManual}}
 	r.write(func(tx *store.Tx) (err error) {
@@ -211,10 +243,11 @@ func (r *room) owe(uid, identity string) {
 		if err := tx.InsertMiniBatches(run.ID, []store.MiniBatch{{Number: 1, Records: 7}}); err != nil {
 			return err
 		}
-		if _, err := tx.CloseOwed(run, identity, []json.RawMessage{json.RawMessage(`{}`)}, true); err != nil {
+		if _, err := tx.CloseOwed(run, identity, []json.RawMessage{json.RawMessage(file)}, true); err != nil {
 			return err
 		}
 		_, err = tx.MoveRun(run, store.RunChange{To: api.RunCancelled, Actor: "test"})
 		return err
 	})
+	return run.ID
 }

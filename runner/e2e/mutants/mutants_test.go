@@ -49,7 +49,7 @@ var mutants = []mutant{
 	{
 		bug:  "move the mark on failure",
 		file: "runner/engine/ledger.go",
-		old:  "	if counted.Counts.Committed == 0 {\n		return tx.FreeOwed(run.ID)", new: "	if counted.Counts.Committed < 0 {\n		return tx.FreeOwed(run.ID)",
+		old:  "	if !settles(plan, counted.Counts) {", new: "	if counted.Counts.Committed < 0 {",
 		test: "TestARunThatCommitsNothingMovesNoMemory", room: "./runner/engine",
 	},
 	{
@@ -82,6 +82,67 @@ var mutants = []mutant{
 		file: "runner/engine/ledger.go",
 		old:  "carriesOwn(plan.Spec))\n	if err", new: "false)\n	if err",
 		test: "TestTheLedgerAcrossRunsThatEndInEveryWay", room: "./runner/engine",
+	},
+	{
+		bug:  "move a watermark though nothing was committed",
+		file: "runner/engine/ledger.go",
+		old:  "	if !settles(plan, counted.Counts) {", new: "	if plan.Mark == nil && !settles(plan, counted.Counts) {",
+		test: "TestTheMarkAcrossRunsThatEndInEveryWay", room: "./runner/engine",
+	},
+	{
+		bug:  "forget owed rows",
+		file: "runner/engine/ledger.go",
+		old:  "planned.Input.SQL != nil && planned.Input.Mode != api.ModeWatermark", new: "planned.Input.SQL != nil",
+		test: "TestTheMarkAcrossRunsThatEndInEveryWay", room: "./runner/engine",
+	},
+	{
+		bug:  "forget a dead row before its prediction is visible",
+		file: "runner/store/known_keys.go",
+		old:  "FROM dead_letters WHERE run_id = $3 AND key <> ''", new: "FROM dead_letters WHERE run_id = $3 AND redriven = 0 AND key <> ''",
+		test: "TestARedriveThatIsNotPublishedForgetsNoDeadRow", room: "./runner/engine",
+	},
+	{
+		bug:  "take files anew that are visible already",
+		file: "runner/engine/plan.go",
+		old:  "	if err := x.settleEarlier(ctx); err != nil {\n		return err\n	}\n", new: "",
+		test: "TestWhatIsVisibleThoughPublishingFailedIsNotTakenTwice", room: "./runner/engine",
+	},
+	{
+		bug:  "read a copy that has changed",
+		file: "runner/source/spool.go",
+		old:  "	if info.Size() == f.SpoolSize {", new: "	if info.Size() >= 0 {",
+		test: "TestACopyThatChangesEndsTheRun", room: "./runner/engine",
+	},
+	{
+		bug:  "go on with a copy that is given up",
+		file: "runner/engine/actions.go",
+		old:  "		if err := copiesThere(tx, run); err != nil {\n			return err\n		}\n", new: "",
+		test: "TestACopyThatIsHalfRemovedIsNotRead", room: "./runner/engine",
+	},
+	{
+		bug:  "write rows before their marker",
+		file: "runner/database/commit.go",
+		old:  "	fresh, err := w.mark(ctx, c)\n	if err != nil {\n		return Result{}, err\n	}\n",
+		new:  "	if _, err := w.writeAll(ctx, c); err != nil {\n		return Result{}, err\n	}\n	fresh, err := w.mark(ctx, c)\n	if err != nil {\n		return Result{}, err\n	}\n",
+		test: "TestACommitHappensOnceHoweverOftenItIsCalled", room: "./runner/database",
+	},
+	{
+		bug:  "ignore only_if_unset",
+		file: "runner/database/writer.go",
+		old:  "	if w.target.OnlyIfUnset {", new: "	if w.target.OnlyIfUnset && w.target.RunAt == \"-\" {",
+		test: "TestRowsThatOthersHaveFilledStayAsTheyAre", room: "./runner/database",
+	},
+	{
+		bug:  "overwrite a newer run's row",
+		file: "runner/database/writer.go",
+		old:  "	if w.target.RunAt != \"\" {\n		fmt.Fprintf(&when", new: "	if w.target.RunAt == \"-\" {\n		fmt.Fprintf(&when",
+		test: histories, room: "./runner/engine", drawn: true,
+	},
+	{
+		bug:  "publish a manifest without its precondition",
+		file: "runner/sink/objects_publish.go",
+		old:  "object.Condition{Absent: now.manifest == nil, Match: now.etag}", new: "object.Condition{}",
+		test: "TestOutputsInObjectStores", room: "./runner/sink",
 	},
 }
 

@@ -36,3 +36,6 @@ CREATE INDEX runs_active ON runs (uid, state, shared, slot_order, occurrence, cr
   WHERE state IN ('queued', 'planning', 'provisioning', 'running', 'committing');
 DROP INDEX runs_queue;
 CREATE INDEX runs_queue ON runs (slot_order, occurrence, created_at, id, uid, shared, awaiting) WHERE state = 'queued';
+
+ALTER TABLE runs ADD COLUMN input_until INTEGER NOT NULL DEFAULT 0;           -- until when an ended run can go on with copies of its input; 0: it has none, or they are given up
+CREATE INDEX runs_with_copies ON runs (input_until) WHERE input_until > 0;
