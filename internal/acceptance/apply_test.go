@@ -94,7 +94,9 @@ func TestADaemonThatDiedIsRepairedAndNothingElseChanges(t *testing.T) {
 			t.Errorf("%s changes from %v to %v", name, was, after)
 		}
 	}
-	has(t, text, "Job iris: no answer from the runner at "+w.endpoint())
+	if strings.Contains(text, "no answer from the runner") { // this plan starts it
+		t.Errorf("the plan warns of what it mends:\n%s", text)
+	}
 
 	w.apply()
 	if after := w.mustInfo(); after.PID == before.PID || after.RunnerID != before.RunnerID {

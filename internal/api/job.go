@@ -40,7 +40,8 @@ type Job struct {
 	// MaxFailed is the number ("25") or share ("1%", of planned records,
 	// rounded up) of records that may fail before a run is withheld.
 	MaxFailed string `json:"max_failed,omitzero"`
-	// KeepWithheld is how long the staged results of a withheld run are kept.
+	// KeepWithheld is how long the staged results, and the copies of input, of a
+	// run that did not succeed are kept.
 	KeepWithheld Duration `json:"keep_withheld,omitzero"`
 	// AcceptIncomplete has a job whose last run ended incomplete count as
 	// healthy.

@@ -183,6 +183,34 @@ type Run struct {
 	CreatedAt   time.Time `json:"created_at"`
 	StartedAt   time.Time `json:"started_at,omitzero"`
 	EndedAt     time.Time `json:"ended_at,omitzero"`
+	// Trouble is what a run under way waits for, where something is wrong.
+	Trouble Trouble `json:"trouble,omitzero"`
+}
+
+// Trouble is what keeps a run from going on, and may pass by itself.
+type Trouble struct {
+	Since time.Time `json:"since"`
+	Error string    `json:"error"`
+}
+
+// TroubleOf finds in the history of a run under way what it waits for; the zero
+// value where nothing is wrong, or that has passed.
+func TroubleOf(events []Event) Trouble {
+	for _, e := range slices.Backward(events) {
+		switch e.Kind {
+		case "storage", "waiting":
+			return Trouble{e.At, e.Detail}
+		case "not_ready":
+			what := e.Detail
+			if !strings.HasPrefix(what, "program ") { // which says so itself
+				what = "the prediction server is not ready: " + what
+			}
+			return Trouble{e.At, what}
+		case "state", "planned", "launch", "ready":
+			return Trouble{}
+		}
+	}
+	return Trouble{}
 }
 
 // Isolation counts the requests that looked for poison records.

@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// patience is how long a runner may be away while a run is followed: it may
-	// be restarted, and takes the run up again.
-	patience = time.Minute
 	// firstWait and lastWait bound the waits before it is asked again.
 	firstWait, lastWait = 50 * time.Millisecond, 2 * time.Second
 	// silent is how long a stream may be without a byte; the runner says
@@ -29,10 +26,12 @@ const (
 	maxMessage = 4 << 20
 )
 
-// Update is what is told of a run that is followed: one of the two is set.
+// Update is what is told of a run that is followed: one of them is set.
 type Update struct {
 	Event *api.Event // an entry of its history
 	Run   *api.Run   // how far it is
+	Away  error      // the runner has not answered for a while, and is waited for
+	Back  bool       // it answers again
 }
 
 var (
@@ -44,15 +43,19 @@ var (
 // Follow calls tell for each event of a run above from (0: all of them) and
 // for its figures as they change, at most about once a second, until the run
 // has ended; the run as it ended is the result. It bears with a runner that is
-// away for a while. An error of tell ends it, and is its error.
+// away for a while, and tells so. An error of tell ends it, and is its error.
 func (c *Client) Follow(ctx context.Context, id string, from int64, tell func(Update) error) (api.Run, error) {
 	f := &follower{client: c, id: id, tell: tell}
 	if from > 0 {
 		f.last = strconv.FormatInt(from, 10)
 	}
-	wait, answered := firstWait, time.Now()
+	wait := firstWait
 	for {
 		heard, err := f.listen(ctx)
+		if heard {
+			wait = firstWait
+		}
+		tell, bear := f.absence.Missed(err, time.Now())
 		switch {
 		case errors.Is(err, errEnded):
 			return f.run, nil
@@ -60,12 +63,10 @@ func (c *Client) Follow(ctx context.Context, id string, from int64, tell func(Up
 			return f.run, f.refused
 		case ctx.Err() != nil:
 			return f.run, context.Cause(ctx)
-		case !mayComeBack(err):
+		case !bear:
 			return f.run, err
-		case heard:
-			wait, answered = firstWait, time.Now()
-		case time.Since(answered) > patience:
-			return f.run, err
+		case tell && f.say(Update{Away: err}) != nil:
+			return f.run, f.refused
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -78,11 +79,6 @@ func (c *Client) Follow(ctx context.Context, id string, from int64, tell func(Up
 	}
 }
 
-// mayComeBack tells whether an error may come from a runner that is restarted.
-func mayComeBack(err error) bool {
-	return IsUnreachable(err) && api.CodeOf(err) != api.CodeOtherRunner || api.CodeOf(err) == api.CodeUnavailable
-}
-
 // follower follows one run, over as many connections as it takes.
 type follower struct {
 	client  *Client
@@ -91,6 +87,7 @@ type follower struct {
 	run     api.Run
 	tell    func(Update) error
 	refused error // of tell
+	absence Absence
 }
 
 // listen reads one stream to its end; heard tells whether anything came.
@@ -114,6 +111,9 @@ func (f *follower) listen(ctx context.Context) (heard bool, err error) {
 	for lines.Scan() {
 		watch.Reset(silent)
 		heard = true
+		if f.absence.Answered() && f.say(Update{Back: true}) != nil {
+			return true, f.refused
+		}
 		if !m.add(lines.Text()) {
 			continue
 		}

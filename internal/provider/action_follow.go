@@ -53,6 +53,10 @@ func (in *invocation) follow(ctx context.Context, run api.Run, since time.Time) 
 // progress is an update in a line, or nothing.
 func progress(u client.Update, since time.Time) string {
 	switch {
+	case u.Away != nil:
+		return fmt.Sprintf("%v; still trying", u.Away)
+	case u.Back:
+		return "the runner answers again"
 	case u.Run != nil && u.Run.Counts.Planned > 0 && !u.Run.State.Ended():
 		c := u.Run.Counts
 		line := fmt.Sprintf("%s: %s of %s predicted", u.Run.State, api.Thousands(c.Committed+c.Staged), api.Counted(c.Planned, "record"))
@@ -105,14 +109,18 @@ func (in *invocation) followBackfill(ctx context.Context, b api.Backfill) error 
 	defer cancel()
 	tick := time.NewTicker(pollBackfillEvery)
 	defer tick.Stop()
-	last := ""
+	last, absence := "", client.Absence{}
 	for b.EndedAt.IsZero() {
 		newer, err := in.backfill(waited, b.ID)
+		tell, _ := absence.Missed(err, time.Now())
 		switch {
 		case err == nil:
 			b = newer
+			absence.Answered()
 		case waited.Err() == nil && !client.IsUnreachable(err): // one that is restarted goes on with it
 			return err
+		case tell:
+			in.tell("%v; still trying", err)
 		}
 		line := fmt.Sprintf("%d waiting, %d active, %d succeeded, %d failed", b.Waiting, b.Active, b.Succeeded, b.Failed)
 		if line != last {

@@ -131,6 +131,8 @@ func (r *jobResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 	case api.CodeOf(err) == api.CodeNotFound:
 		resp.State.RemoveResource(ctx)
 		return
+	case client.IsUnreachable(err) && r.session.starts(model.Runner):
+		return // the runner's own plan shows it, and starts it
 	case err != nil && r.session.keeps(err):
 		resp.Diagnostics.AddWarning("the runner can't be reached; what is known of its jobs is kept",
 			fmt.Sprintf("Job %s: %v", model.Name, err))

@@ -76,7 +76,7 @@ func (r *jobResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *
 			},
 			"keep_withheld": schema.StringAttribute{
 				Optional: true, CustomType: durationText,
-				MarkdownDescription: fmt.Sprintf("How long the results of a withheld run are kept for `retry` and `accept`: %s, at least `1m`. Default: `%s`.", durationForm, api.DefaultKeepWithheld),
+				MarkdownDescription: fmt.Sprintf("How long the staged results, and the copies of input, of a run that did not succeed are kept for `retry` and `accept`: %s, at least `1m`. Default: `%s`.", durationForm, api.DefaultKeepWithheld),
 			},
 			"accept_incomplete": schema.BoolAttribute{
 				Optional: true,

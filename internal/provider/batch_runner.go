@@ -185,6 +185,9 @@ func (r *runnerResource) Read(ctx context.Context, req resource.ReadRequest, res
 		resp.Diagnostics.AddWarning(fmt.Sprintf("runner %s is not on this host", model.ID), err.Error())
 	case client.IsDown(err), client.IsUnreachable(err) && model.Local != nil:
 		// The daemon is down: running shows it, and the plan repairs it.
+		if model.Local != nil {
+			r.session.willStart(model.Endpoint)
+		}
 	case r.session.keeps(err):
 		resp.Diagnostics.AddWarning(fmt.Sprintf("runner %s can't be reached; what is known of it is kept", model.ID), err.Error())
 		return

@@ -32,6 +32,7 @@ type session struct {
 
 	mu      sync.Mutex
 	clients map[[2]string]*client.Client
+	down    map[string]bool // endpoints of runners that this configuration starts
 }
 
 // client gives the client for a runner: at an endpoint, or at the provider's
@@ -66,6 +67,23 @@ func (s *session) client(endpoint, runnerID string) (*client.Client, error) {
 	}
 	s.clients[key] = c
 	return c, nil
+}
+
+// willStart notes that the runner at an endpoint is down, and that the same
+// configuration has it started. Terraform reads a runner before its jobs.
+func (s *session) willStart(endpoint string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down == nil {
+		s.down = map[string]bool{}
+	}
+	s.down[endpoint] = true
+}
+
+func (s *session) starts(runner *runnerRef) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return runner != nil && s.down[runner.Endpoint]
 }
 
 // readToken reads the token file only now: it may have been written by the

@@ -83,7 +83,7 @@ func (r *Resolver) find(ref api.SecretRef) (string, os.FileInfo, error) {
 		}
 	}
 	if value == "" {
-		return "", nil, fmt.Errorf("read secret %s: it is empty", name(ref))
+		return "", nil, fmt.Errorf("read secret %s: it is empty; write the value into %s", name(ref), path)
 	}
 	return value, info, nil
 }

@@ -70,7 +70,7 @@ func TestResolveErrorsNameTheRemedyAndNeverTheValue(t *testing.T) {
 		{"no secrets_dir", "", good, api.SecretRef{Secret: "nope"}, []string{`"nope"`, "no secrets_dir", "set it"}},
 		{"path as a name", dir, good, api.SecretRef{Secret: "../good"}, []string{`"../good"`, "not the name of a file"}},
 		{"parent folder as a name", dir, good, api.SecretRef{Secret: ".."}, []string{"not the name of a file"}},
-		{"empty file", dir, good, api.SecretRef{Secret: "empty"}, []string{`"empty" in secrets_dir`, "is empty"}},
+		{"empty file", dir, good, api.SecretRef{Secret: "empty"}, []string{`"empty" in secrets_dir`, "is empty", "write the value into " + filepath.Join(dir, "empty")}},
 		{"relative file", dir, good, api.SecretRef{File: "good"}, []string{`"good"`, "not absolute"}},
 		{"missing file", dir, good, api.SecretRef{File: dir + "/gone"}, []string{dir + "/gone", "put the secret into this file"}},
 		{"folder", dir, good, api.SecretRef{File: dir}, []string{dir, "not a regular file"}},

@@ -21,6 +21,7 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
+	"github.com/batchpattern/terraform-provider-batch/runner/trigger"
 )
 
 // answerTimeout is how long the doctor waits for a database or a store.
@@ -41,7 +42,8 @@ func (s *Server) checkJob(ctx context.Context, job store.Job) []api.Check {
 		zone = loaded
 	}
 	occasion := api.Occasion{Occurrence: s.Now().In(zone).Truncate(time.Second), Run: "doctor"}
-	checks := []api.Check{s.checkInput(ctx, spec, occasion), s.checkOutput(ctx, spec, job.UID, occasion)}
+	checks := s.checkTrouble(job)
+	checks = append(checks, s.checkInput(ctx, spec, occasion), s.checkOutput(ctx, spec, job.UID, occasion))
 	checks = append(checks, s.checkSecrets(spec)...)
 	switch {
 	case spec.Predict.Server != nil:
@@ -50,6 +52,22 @@ func (s *Server) checkJob(ctx context.Context, job store.Job) []api.Check {
 		return append(checks, checkProgram(*spec.Predict.Program))
 	}
 	return checks
+}
+
+// checkTrouble finds what a run under way waits for.
+func (s *Server) checkTrouble(job store.Job) []api.Check {
+	standing, err := s.Store.Standing(job.UID)
+	if err == nil && standing.Active != nil {
+		err = trigger.NoteTrouble(s.Store, &standing.Active.Run)
+	}
+	if err != nil {
+		return []api.Check{bad("run", err, "")}
+	}
+	if standing.Active == nil || standing.Active.Trouble.Error == "" {
+		return nil
+	}
+	run := standing.Active
+	return []api.Check{bad("run", fmt.Errorf("run %s is %s%s", run.ID, run.State, waitingFor(run.Trouble)), "")}
 }
 
 func (s *Server) checkInput(ctx context.Context, spec api.Job, o api.Occasion) api.Check {
@@ -126,6 +144,9 @@ func (s *Server) checkBucket(ctx context.Context, uri string) api.Check {
 		if _, err = bucket.Stat(ctx, key); errors.Is(err, object.ErrNotFound) {
 			err = bucket.List(ctx, key, func(object.Info) error { return nil })
 		}
+	}
+	if errors.Is(err, object.ErrNoBucket) {
+		return bad("output", err, "make the bucket, or correct its name in output.files.uri, or the store's endpoint in the runner's environment_file")
 	}
 	if err != nil {
 		return bad("output", err, "make it a place that the runner's identity can list, read, write and delete, or change output.files.uri")

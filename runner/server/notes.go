@@ -40,7 +40,7 @@ func notes(s *store.Store, why api.Why, dead []store.DeadKind) ([]string, error)
 	for _, i := range inherited {
 		told = append(told, fmt.Sprintf("it took over %s, which run %s could not finish", sized(i.Records, i.Slices), i.From))
 	}
-	told = append(told, aboutServers(why.Events)...)
+	told = append(told, aboutServers(why)...)
 	told = append(told, aboutIsolation(run)...)
 	told = append(told, aboutDeadLetters(dead)...)
 	told = append(told, aboutGone(gone)...)
@@ -70,8 +70,8 @@ func aboutAttempts(run api.Run, attempts []api.RunAttempt) []string {
 }
 
 // aboutServers tells what befell the prediction servers, the latest of a kind
-// in full.
-func aboutServers(events []api.Event) []string {
+// in full; what the run waits for now is its cause.
+func aboutServers(why api.Why) []string {
 	told := []string{}
 	for _, kind := range []struct{ event, once, often string }{
 		{"server_lost", "a prediction server was lost", "%d prediction servers were lost, the last one"},
@@ -80,8 +80,8 @@ func aboutServers(events []api.Event) []string {
 		{"storage", "the runner waited for a disk, store or database", "the runner waited for a disk, store or database %d times, the last time"},
 	} {
 		n, last := 0, api.Event{}
-		for _, e := range events {
-			if e.Kind == kind.event {
+		for _, e := range why.Events {
+			if e.Kind == kind.event && !e.At.Equal(why.Run.Trouble.Since) {
 				n, last = n+1, e
 			}
 		}

@@ -22,10 +22,10 @@ func TestNotesSayWhatStateAndCauseLeaveOut(t *testing.T) {
 			[]string{"run attempt 1 was superseded by the next (transient): 502 Bad Gateway", "run attempt 2 ended failed (model_changed): version 7 became 8"},
 		},
 		"servers": {
-			aboutServers([]api.Event{
+			aboutServers(api.Why{Events: []api.Event{
 				{Kind: "server_lost", At: at, Detail: "code 1"}, {Kind: "breaker", At: at, Detail: "the control failed"},
 				{Kind: "server_lost", At: at, Detail: "code 9"}, {Kind: "ready"},
-			}),
+			}}),
 			[]string{"2 prediction servers were lost, the last one at 2026-11-21T02:00:00Z: code 9", "the circuit breaker opened at 2026-11-21T02:00:00Z: the control failed"},
 		},
 		"isolation": {

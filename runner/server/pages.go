@@ -10,6 +10,7 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
+	"github.com/batchpattern/terraform-provider-batch/runner/trigger"
 )
 
 // How many rows a page has unless asked for more, and at most. A mini-batch
@@ -82,6 +83,9 @@ func (s *Server) listRuns(w http.ResponseWriter, ask *parameters, name string) e
 	runs := make([]api.Run, len(found))
 	for i := range found {
 		runs[i] = found[i].Run
+		if err := trigger.NoteTrouble(s.Store, &runs[i]); err != nil {
+			return err
+		}
 	}
 	var list runList
 	list.Runs, list.Next = page(runs, limit, func(run api.Run) string { return run.ID })

@@ -10,11 +10,15 @@ import (
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/launch"
+	"github.com/batchpattern/terraform-provider-batch/runner/trigger"
 )
 
 func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
 	run, err := findRun(s.Store, r.PathValue("id"))
 	if err != nil {
+		return err
+	}
+	if err := trigger.NoteTrouble(s.Store, &run); err != nil {
 		return err
 	}
 	answer(w, http.StatusOK, run)

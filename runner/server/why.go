@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -40,7 +41,10 @@ func Explain(s *store.Store, id string) (api.Why, error) {
 		return why, fmt.Errorf("read the history of run %s: %w", id, err)
 	}
 	why.Events = append(why.Events, events...)
-	why.Cause = cause(why)
+	if !run.State.Ended() {
+		why.Run.Trouble = api.TroubleOf(events)
+	}
+	why.Cause = cause(why.Run, events)
 	if run.Reason == api.ReasonReplaced || run.Reason == api.ReasonOverlap {
 		if why.Cause, err = overtaken(s, run); err != nil {
 			return why, err
@@ -53,46 +57,50 @@ func Explain(s *store.Store, id string) (api.Why, error) {
 	if why.Notes, err = notes(s, why, dead); err != nil {
 		return why, err
 	}
-	why.Next = append(why.Next, next(run, dead)...)
+	if misfit(why.DeadLetters) { // the plan has the types, whatever they are now
+		why.Notes = append(why.Notes, "predictions do not fit the types of the output's columns: correct output.files.types, or name other values in predict.outputs, and rerun the occurrence")
+		why.Next = append(look(run), rerun(run))
+		return why, nil
+	}
+	why.Next = append(why.Next, next(why.Run, dead)...)
 	return why, nil
 }
 
+// misfit tells whether predictions were refused by the output, as package format
+// says it.
+func misfit(letters []api.DeadLetter) bool {
+	return slices.ContainsFunc(letters, func(d api.DeadLetter) bool {
+		return d.Class == api.ClassData && strings.Contains(d.Error, "does not fit its type")
+	})
+}
+
 // cause is one sentence: the run's own message where it has one.
-func cause(why api.Why) string {
-	run := why.Run
+func cause(run api.Run, events []api.Event) string {
 	switch {
 	case run.Message != "":
 		return run.Message
 	case run.State == api.RunQueued:
-		return "it waits in the queue: " + waits(run.Reason)
+		return "it waits in the queue: " + waits(run.Reason) + waitingFor(run.Trouble)
 	case !run.State.Ended():
-		return fmt.Sprintf("it is under way: %s", run.State) + notReady(why)
+		return fmt.Sprintf("it is under way: %s", run.State) + waitingFor(run.Trouble)
 	case run.State == api.RunSucceeded && run.Counts.Gone > 0:
 		return fmt.Sprintf("%s of %s planned records are committed, the others had no row to be written to", api.Thousands(run.Counts.Committed), api.Thousands(run.Counts.Planned))
 	case run.State == api.RunSucceeded:
 		return fmt.Sprintf("every one of %s planned records is committed", api.Thousands(run.Counts.Planned))
 	case run.State == api.RunCancelled:
-		return "it was cancelled by " + lastActor(why.Events)
+		return "it was cancelled by " + lastActor(events)
 	case run.State == api.RunIncomplete:
 		return fmt.Sprintf("%s of %s planned records have no prediction", api.Thousands(run.Counts.Failed()), api.Thousands(run.Counts.Planned))
 	}
 	return cmp.Or(string(run.Reason), string(run.State))
 }
 
-// notReady says what the server of a run that waits for it answered last.
-func notReady(why api.Why) string {
-	if why.Run.State != api.RunProvisioning {
+// waitingFor says what is wrong, and since when.
+func waitingFor(t api.Trouble) string {
+	if t.Error == "" {
 		return ""
 	}
-	for _, e := range slices.Backward(why.Events) {
-		switch e.Kind {
-		case "not_ready":
-			return "; the prediction server is not ready: " + e.Detail
-		case "launch":
-			return ""
-		}
-	}
-	return ""
+	return fmt.Sprintf("; waiting since %s: %s", t.Since.UTC().Format(time.RFC3339), t.Error)
 }
 
 // overtaken says which occurrence took the place of a run, and what to set so
@@ -143,6 +151,9 @@ func next(run api.Run, dead []store.DeadKind) []string {
 	case api.RunSucceeded:
 		return nil
 	case api.RunQueued, api.RunPlanning, api.RunProvisioning, api.RunRunning:
+		if run.Trouble.Error != "" {
+			status = "batch-runner doctor " + run.Job
+		}
 		return []string{status, "batch-runner cancel " + run.ID}
 	case api.RunCommitting:
 		return []string{status}

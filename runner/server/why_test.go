@@ -1,6 +1,7 @@
 package server
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +75,7 @@ func TestTheNextCommandsFitTheState(t *testing.T) {
 	}{
 		"succeeded":  {run(func(r *api.Run) { r.State = api.RunSucceeded }), ""},
 		"queued":     {run(func(r *api.Run) { r.State = api.RunQueued }), "status cancel"},
+		"waiting":    {run(func(r *api.Run) { r.State, r.Trouble.Error = api.RunPlanning, "refused" }), "doctor cancel"},
 		"running":    {run(func(r *api.Run) { r.State = api.RunRunning }), "status cancel"},
 		"committing": {run(func(r *api.Run) { r.State = api.RunCommitting }), "status"},
 		"incomplete": {run(func(r *api.Run) { r.State = api.RunIncomplete; r.Counts.Unfinished = 1 }), "retry"},
@@ -103,15 +105,55 @@ func TestTheNextCommandsFitTheState(t *testing.T) {
 	}
 }
 
-func TestARunThatWaitsForItsServerSaysWhatTheServerAnswers(t *testing.T) {
-	launch, answer := api.Event{Kind: "launch"}, api.Event{Kind: "not_ready", Detail: "503 loading"}
-	for want, events := range map[string][]api.Event{
-		"it is under way: provisioning; the prediction server is not ready: 503 loading": {launch, answer},
-		"it is under way: provisioning": {launch, answer, launch},
+// What a run under way waits for is told wherever it is looked at, at once.
+func TestARunThatWaitsSaysForWhatAndSinceWhen(t *testing.T) {
+	b := newBench(t)
+	job := b.job("late", 1, 20)
+	missing := filepath.Join(b.dir, "_SUCCESS")
+	job.Input.WaitFor = &api.WaitFor{URI: missing, Timeout: "1h"}
+	b.declare(job)
+	id := b.trigger("late")
+	var run api.Run
+	for run.Trouble.Error == "" { // as soon as the first look is noted
+		b.get("/v1/runs/"+id, &run)
+	}
+	want := "nothing matches " + missing
+	if run.Trouble.Error != want || run.Trouble.Since.IsZero() {
+		t.Errorf("the run: %+v", run.Trouble)
+	}
+	var runs runList
+	b.get("/v1/runs", &runs)
+	var status api.JobStatus
+	b.get("/v1/jobs/late/status", &status)
+	var statuses statusList
+	b.get("/v1/status", &statuses)
+	var why api.Why
+	b.get("/v1/runs/"+id+"/why", &why)
+	doctor := b.findings("late")["run"]
+	if len(doctor) != 1 || doctor[0].OK {
+		t.Fatalf("the doctor finds %+v", doctor)
+	}
+	for where, text := range map[string]string{
+		"runs": runs.Runs[0].Trouble.Error, "status": status.ActiveRun.Trouble.Error, "the summary": status.Summary, "all": statuses.Jobs[0].Summary,
+		"why": why.Cause, "the doctor": doctor[0].Detail,
 	} {
-		if got := cause(api.Why{Run: api.Run{State: api.RunProvisioning}, Events: events}); got != want {
-			t.Errorf("%v: %q, want %q", events, got, want)
+		if !strings.Contains(text, want) {
+			t.Errorf("%s: %q", where, text)
 		}
+	}
+	if !strings.Contains(status.Summary, "waiting since ") || !status.Healthy {
+		t.Errorf("the status is %+v", status)
+	}
+}
+
+func TestPredictionsThatDoNotFitTheOutputAreNotSentAgain(t *testing.T) {
+	letter := api.DeadLetter{Class: api.ClassData, Error: `column "label": "setosa" does not fit its type int64: it is not a number`}
+	if !misfit([]api.DeadLetter{{Class: api.ClassBadRecord, Error: "x"}, letter}) {
+		t.Error("a misfit is not found")
+	}
+	letter.Error = "400 Bad Request"
+	if misfit([]api.DeadLetter{letter}) {
+		t.Error("another error is a misfit")
 	}
 }
 

@@ -114,7 +114,7 @@ func (b *backfill) follow(ctx context.Context, c *client.Client, made api.Backfi
 	shown := b.a.newProgress(zone)
 	defer shown.end()
 	shown.backfill(made)
-	err := await(ctx, "backfill "+made.ID, "batch-runner status "+made.Job, !made.EndedAt.IsZero(), func() (bool, error) {
+	err := await(ctx, shown, "backfill "+made.ID, "batch-runner status "+made.Job, !made.EndedAt.IsZero(), func() (bool, error) {
 		all, err := c.Backfills(ctx, made.Job, 0)
 		if err != nil {
 			return false, err
@@ -206,14 +206,10 @@ func backfillProgress(b api.Backfill) string {
 // lastPoll: small ones end soon, long ones are no hurry.
 const firstPoll, lastPoll = 20 * time.Millisecond, time.Second
 
-// patience is how long a runner may be away while a backfill is waited for: it may
-// be restarted, and goes on with it.
-const patience = time.Minute
-
 // await looks again and again until what is waited for has ended. It bears
-// with a runner that is away for a while.
-func await(ctx context.Context, what, see string, ended bool, look func() (ended bool, err error)) error {
-	wait, answered := firstPoll, time.Now()
+// with a runner that is away for a while, and tells so.
+func await(ctx context.Context, shown *progress, what, see string, ended bool, look func() (ended bool, err error)) error {
+	wait, absence := firstPoll, client.Absence{}
 	for timer := time.NewTimer(wait); !ended; timer.Reset(wait) {
 		select {
 		case <-ctx.Done():
@@ -222,19 +218,21 @@ func await(ctx context.Context, what, see string, ended bool, look func() (ended
 			wait = min(wait*3/2, lastPoll)
 		}
 		now, err := look()
+		tell, bear := absence.Missed(err, time.Now())
 		switch {
 		case err == nil:
-			ended, answered = now, time.Now()
+			if ended = now; absence.Answered() {
+				shown.back()
+			}
 		case ctx.Err() != nil:
 			return waitingEnded(ctx, what, see)
-		case !isAway(err) || time.Since(answered) > patience:
+		case client.IsUnreachable(err) && !bear:
+			return fmt.Errorf("wait for %s: %w; it goes on with its runner: %s", what, err, see)
+		case !bear:
 			return fmt.Errorf("wait for %s: %w", what, err)
+		case tell:
+			shown.away(err)
 		}
 	}
 	return nil
-}
-
-// isAway tells whether an error may come from a runner that is restarted.
-func isAway(err error) bool {
-	return client.IsUnreachable(err) || api.CodeOf(err) == api.CodeUnavailable
 }

@@ -123,7 +123,7 @@ func (a *app) run(ctx context.Context, c command, args []string) exit {
 	if err == nil {
 		return code
 	}
-	a.err().line("batch-runner %s: %v", c.name, err)
+	a.err().line("batch-runner %s: %s", c.name, indented(err.Error(), "  "))
 	if _, usage := errors.AsType[usageError](err); usage {
 		a.err().line("see batch-runner %s --help", c.name)
 	}

@@ -31,7 +31,7 @@ func init() { // not a literal: help commands look themselves up
 		{name: "runs", args: "[JOB]", most: 1, group: groupLook, brief: "runs, newest first", summary: "runs of a job, or of all", setup: setupRuns},
 		{name: "why", args: "RUN", least: 1, most: 1, group: groupLook, brief: "cause, and what to do", summary: "how a run came to its state, and what to do", setup: setupWhy},
 		{name: "dead-letters", args: "RUN", least: 1, most: 1, group: groupLook, brief: "records given up", summary: "the records that a run gave up because of their data", setup: setupDeadLetters},
-		{name: "diff", args: "RUN", least: 1, most: 1, group: groupLook, brief: "against other files", summary: "how a run's published predictions differ from other files", setup: setupDiff},
+		{name: "diff", args: "RUN", least: 1, most: 1, group: groupLook, brief: "against files or table", summary: "how a run's predictions differ from other files or a table", setup: setupDiff},
 		{name: "logs", args: "RUN", least: 1, most: 1, group: groupLook, brief: "what servers wrote", summary: "what a run's prediction servers wrote", setup: setupLogs},
 		{name: "history", args: "JOB", least: 1, most: 1, group: groupLook, brief: "who changed what", summary: "who changed a job's specification, when and why", setup: setupHistory},
 		{name: "cost", args: "[JOB]", most: 1, group: groupLook, brief: "server time, monthly", summary: "what prediction servers came to in a month", setup: setupCost},

@@ -40,16 +40,23 @@ func (a *app) follow(ctx context.Context, c *client.Client, run api.Run, known i
 	defer shown.end()
 	shown.begin(run, false)
 	_, err := c.Follow(ctx, run.ID, known, func(u client.Update) error {
-		if u.Event != nil {
+		switch {
+		case u.Event != nil:
 			shown.event(*u.Event)
-		} else {
+		case u.Run != nil:
 			shown.show(*u.Run)
+		case u.Away != nil:
+			shown.away(u.Away)
+		case u.Back:
+			shown.back()
 		}
 		return nil
 	})
 	switch {
 	case ctx.Err() != nil:
 		return api.Why{}, waitingEnded(ctx, "run "+run.ID, "batch-runner why "+run.ID)
+	case client.IsUnreachable(err):
+		return api.Why{}, fmt.Errorf("wait for run %s: %w; a run goes on with its runner: batch-runner why %s", run.ID, err, run.ID)
 	case err != nil:
 		return api.Why{}, fmt.Errorf("wait for run %s: %w", run.ID, err)
 	}

@@ -23,12 +23,12 @@ func outcome(run api.Run) exit {
 
 // end says how a run ended, and why where it did not succeed.
 func (p *printer) end(why api.Why, zone *time.Location) {
-	p.line("%s", headline(why.Run, zone))
+	p.line("%s", indented(headline(why.Run, zone), "  "))
 	if why.Run.Output != "" {
 		p.line("output: %s", why.Run.Output)
 	}
 	if why.Run.State != api.RunSucceeded {
-		p.line("cause: %s", why.Cause)
+		p.line("cause: %s", indented(why.Cause, "  "))
 		p.notes(why)
 		p.errors(why)
 	}
@@ -40,7 +40,7 @@ func (p *printer) errors(why api.Why) {
 		p.line("most frequent errors:")
 	}
 	for _, e := range why.Errors {
-		p.line("  %s: %s", e.Class, e.Error)
+		p.line("  %s: %s", e.Class, indented(e.Error, "    "))
 		p.line("    %s in %s%s", api.Counted(e.Records, "record"), api.Counted(e.MiniBatches, "mini-batch"), prefixed("; one request held ", e.Example))
 	}
 	if len(why.DeadLetters) > 0 {
@@ -51,7 +51,7 @@ func (p *printer) errors(why api.Why) {
 		if d.Source.Table != "" {
 			key = "" // it is in the place
 		}
-		p.line("  %s%s %s: %s", place(d), prefixed(" ", key), d.Class, failure(d))
+		p.line("  %s%s %s: %s", place(d), prefixed(" ", key), d.Class, indented(failure(d), "    "))
 		if d.Input != "" {
 			p.line("    input: %s", short(d.Input))
 		}
@@ -92,17 +92,31 @@ func headline(run api.Run, zone *time.Location) string {
 	if run.MiniBatches.Total > 0 || run.State == api.RunSucceeded {
 		text += ", " + accounting(run)
 	}
-	if !run.StartedAt.IsZero() && !run.EndedAt.IsZero() {
-		text += ", " + took(run.EndedAt.Sub(run.StartedAt))
+	text += prefixed(", ", duration(run))
+	if t := run.Trouble; t.Error != "" {
+		text += fmt.Sprintf(" since %s: %s", at(t.Since.Truncate(time.Second), zone), t.Error)
 	}
 	return text
 }
 
-func state(run api.Run) string {
-	if run.Reason == "" {
-		return string(run.State)
+// duration is how long a run took, from its begin; empty where it has none.
+func duration(run api.Run) string {
+	if run.StartedAt.IsZero() || run.EndedAt.IsZero() || run.StartedAt.Equal(run.EndedAt) {
+		return ""
 	}
-	return fmt.Sprintf("%s (%s)", run.State, run.Reason)
+	return took(run.EndedAt.Sub(run.StartedAt))
+}
+
+// state is a run's state, and what is the matter with it, in as few words as a
+// table has room for.
+func state(run api.Run) string {
+	switch {
+	case run.Reason != "":
+		return fmt.Sprintf("%s (%s)", run.State, run.Reason)
+	case run.Trouble.Error != "":
+		return fmt.Sprintf("%s (waiting)", run.State)
+	}
+	return string(run.State)
 }
 
 // accounting is where the planned records of a run are.

@@ -32,7 +32,7 @@ func (p *printer) table(rows [][]string) {
 			if cell == "" {
 				row[i] = "-"
 			}
-			row[i] = strings.ReplaceAll(row[i], "\n", "\n"+strings.Repeat("\t", i))
+			row[i] = indented(strings.ReplaceAll(row[i], "\t", " "), strings.Repeat("\t", i))
 		}
 		_, _ = io.WriteString(w, strings.Join(row, "\t")+"\n")
 	}
@@ -48,10 +48,28 @@ func (p *printer) json(v any) error {
 
 // took is a duration as precise as a person wants it.
 func took(d time.Duration) string {
-	if d < 10*time.Second {
+	switch {
+	case d < 10*time.Millisecond:
+		return max(d.Round(time.Millisecond), time.Millisecond).String()
+	case d < 10*time.Second:
 		return d.Round(10 * time.Millisecond).String()
 	}
 	return d.Round(time.Second).String()
+}
+
+// indented is a text whose further lines begin with an indent of ours, instead of
+// their own: what others write may hold tabs, and lines of nothing.
+func indented(text, indent string) string {
+	if !strings.ContainsRune(text, '\n') {
+		return text
+	}
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n"+indent)
 }
 
 // prefixed is text behind a prefix, or nothing where there is no text.

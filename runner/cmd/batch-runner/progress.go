@@ -79,7 +79,20 @@ func (p *progress) event(e api.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	p.out.line("  %s %s%s", e.At.In(p.zone).Format(time.TimeOnly), strings.ReplaceAll(happened(e), "_", " "), prefixed(": ", e.Detail))
+	p.out.line("  %s %s%s", e.At.In(p.zone).Format(time.TimeOnly), strings.ReplaceAll(happened(e), "_", " "), prefixed(": ", indented(e.Detail, "    ")))
+}
+
+// away tells that the runner does not answer, and that it is waited for.
+func (p *progress) away(err error) { p.note("%v; still trying", err) }
+
+// back tells that it answers again.
+func (p *progress) back() { p.note("the runner answers again") }
+
+func (p *progress) note(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	p.out.line("  %s %s", time.Now().In(p.zone).Format(time.TimeOnly), indented(fmt.Sprintf(format, args...), "    "))
 }
 
 // backfill shows how far a backfill is: plainly, a line for each tenth.

@@ -149,16 +149,12 @@ func (p *printer) runsOfAll(runs []api.Run, zones func(string) *time.Location) {
 }
 
 func runCells(run api.Run, zone *time.Location) []string {
-	duration := ""
-	if !run.StartedAt.IsZero() && !run.EndedAt.IsZero() {
-		duration = took(run.EndedAt.Sub(run.StartedAt))
-	}
 	c := run.Counts
 	cells := []string{run.ID, at(run.Occurrence, zone), string(run.Origin) + prefixed(" ", run.Backfill), state(run)}
 	for _, n := range []int64{c.Planned, c.Committed, c.Carried, c.DeadLettered, c.Gone, c.Unfinished, run.MiniBatches.Total} {
 		cells = append(cells, api.Thousands(n))
 	}
-	return append(cells, duration)
+	return append(cells, duration(run))
 }
 
 // setupLogs prints what a run's prediction servers wrote.
@@ -170,7 +166,7 @@ func setupLogs(a *app, flags *pflag.FlagSet) action {
 			return 0, err
 		}
 		if len(text) == 0 {
-			a.err().line("run %s has no log: its prediction server wrote nothing, or none was launched", args[0])
+			a.err().line("run %s has no log: the server or program that it launched wrote nothing, or none was launched", args[0])
 		}
 		a.out().text(string(text))
 		return exitDone, nil

@@ -35,8 +35,8 @@ func setupWhy(a *app, flags *pflag.FlagSet) action {
 }
 
 func (p *printer) why(why api.Why, zone *time.Location) {
-	p.line("%s", headline(why.Run, zone))
-	p.line("cause: %s", why.Cause)
+	p.line("%s", indented(headline(why.Run, zone), "  "))
+	p.line("cause: %s", indented(why.Cause, "  "))
 	p.notes(why)
 	p.errors(why)
 	if why.Run.Withheld {
@@ -49,7 +49,7 @@ func (p *printer) why(why api.Why, zone *time.Location) {
 
 func (p *printer) notes(why api.Why) {
 	for _, note := range why.Notes {
-		p.line("note: %s", note)
+		p.line("note: %s", indented(note, "  "))
 	}
 }
 
