@@ -1,4 +1,4 @@
-// Package e2e holds the tests and benchmarks that need whole processes: the
-// runner killed with kill -9 at each failpoint (tag e2e), and what it costs
-// (tag bench). It has no code of its own.
+// Package e2e holds the tests that need whole processes: the runner killed with
+// kill -9 at each failpoint and at random instants (tag e2e). It has no code of
+// its own.
 package e2e

@@ -1,12 +1,13 @@
 //go:build bench
 
-package e2e
+package main
 
 import (
 	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
 // daemon is a runner that serves.
@@ -26,6 +30,46 @@ type daemon struct {
 	cmd *exec.Cmd
 	// ready is how long it took from the start of the process.
 	ready time.Duration
+}
+
+// What many jobs cost none of which is due.
+func BenchmarkIdleRunner(b *testing.B) {
+	for b.Loop() {
+		d := startDaemon(b, b.TempDir())
+		record(b, "idle", d.memory("VmRSS"))
+		d.stop()
+	}
+}
+
+func BenchmarkRunnerWithManyJobs(b *testing.B) {
+	for _, jobs := range []int{1_000, 10_000} {
+		b.Run(fmt.Sprintf("jobs=%d", jobs), func(b *testing.B) {
+			dir := b.TempDir()
+			s, err := store.Open(context.Background(), dir, time.Now)
+			must(b, err)
+			job := benchJob(filepath.Join(dir, "records.jsonl"))
+			job.Output.Files.URI = filepath.Join(dir, "out") + "/"
+			job.Schedule = &api.Schedule{Cron: "0 2 * * *"}
+			chunks(b, s, jobs, func(tx *store.Tx, i int) error {
+				job.Name = fmt.Sprintf("job-%06d", i)
+				_, err := tx.InsertJob(store.Job{StoredJob: api.StoredJob{Spec: job}, Cursor: tx.Now, NextDueAt: tx.Now.Add(24 * time.Hour)})
+				return err
+			})
+			must(b, s.Close())
+			for b.Loop() {
+				ready, memory := time.Hour, math.Inf(1)
+				for range 3 {
+					d := startDaemon(b, dir)
+					<-time.After(settled)
+					ready, memory = min(ready, d.ready), min(memory, d.memory("VmRSS"))
+					b.ReportMetric(d.memory("VmHWM"), "peak-MB")
+					d.stop()
+				}
+				record(b, fmt.Sprintf("ready-%d", jobs), float64(ready.Microseconds())/1e3)
+				record(b, fmt.Sprintf("rss-%d", jobs), memory)
+			}
+		})
+	}
 }
 
 func startDaemon(b *testing.B, dir string) *daemon {

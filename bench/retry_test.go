@@ -1,6 +1,6 @@
 //go:build bench
 
-package e2e
+package main
 
 import (
 	"bytes"
@@ -23,11 +23,9 @@ func BenchmarkPartialRetry(b *testing.B) {
 	const records, rows, failing = 20_000, 200, 7
 	for b.Loop() {
 		dir := b.TempDir()
-		input := filepath.Join(dir, "records.jsonl")
-		writeRecords(b, input, records)
 		server := predicttest.New(predicttest.Options{})
-		job := benchJob(dir, input)
-		job.Predict.Server, job.Predict.Endpoint = nil, &api.Endpoint{URL: server.Listen(b)}
+		job := at(server.Listen(b), benchJob(writeRecords(b, records)))
+		job.Output.Files.URI = filepath.Join(dir, "out") + "/"
 		job.Predict.Features.Columns = []string{"id", "a"}
 		job.MiniBatch, job.MaxFailed = &api.MiniBatchSpec{Rows: new(int64(rows))}, "10%"
 		job.Retry = &api.Retry{Policy: api.PolicyPartial, Attempts: new(int64(1))}
@@ -59,8 +57,7 @@ func BenchmarkPartialRetry(b *testing.B) {
 		if first.MiniBatches.GivenUp != failing || last.State != api.RunSucceeded || before != records || len(sent) != failing*rows {
 			b.Fatalf("first %s with %d mini-batches given up, then %s; %d records were sent, and %d again", first.State, first.MiniBatches.GivenUp, last.State, before, len(sent))
 		}
-		b.ReportMetric(failing*rows, "records-given-up")
-		b.ReportMetric(float64(len(sent)), "records-sent-again")
+		record(b, "resent", float64(len(sent))/(failing*rows))
 	}
 }
 

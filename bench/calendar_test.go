@@ -1,12 +1,11 @@
 //go:build bench
 
-package e2e
+package main
 
 import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -34,23 +33,26 @@ const (
 // a runner. Beside it gocron with a job of its own for each, which keeps
 // nothing: until its tasks, that do nothing, are called.
 func BenchmarkDueInOneSecond(b *testing.B) {
-	for _, jobs := range []int{1_000, 100_000} {
-		b.Run(fmt.Sprintf("jobs=%d", jobs), func(b *testing.B) {
+	for _, all := range []int{1_000, 100_000} {
+		jobs, id := max(scaled(all), 100), fmt.Sprintf("due-%d", all)
+		b.Run(fmt.Sprintf("jobs=%d", all), func(b *testing.B) {
 			for b.Loop() {
 				ours, theirs := runnerWave(b, jobs), gocronWave(b, jobs)
 				milliseconds := func(d time.Duration, unit string) { b.ReportMetric(float64(d.Microseconds())/1e3, unit) }
-				milliseconds(ours.all, "all-durable-ms")
+				record(b, id, float64(ours.all.Microseconds())/1e3)
+				record(b, id+"-gocron", float64(theirs.all.Microseconds())/1e3)
+				if all == 100_000 {
+					record(b, id+"-memory", ours.growth)
+					record(b, id+"-gocron-memory", theirs.growth)
+				}
 				milliseconds(ours.p99, "p99-durable-ms")
 				milliseconds(ours.taken, "slots-taken-ms")
 				milliseconds(ours.cpu, "cpu-ms")
 				b.ReportMetric(float64(ours.look.Microseconds()), "wake-us")
 				b.ReportMetric(ours.idle, "idle-MB")
-				b.ReportMetric(ours.growth, "growth-MB")
 				milliseconds(theirs.register, "gocron-register-ms")
 				milliseconds(theirs.p99, "gocron-p99-ms")
-				milliseconds(theirs.all, "gocron-all-ms")
 				milliseconds(theirs.cpu, "gocron-cpu-ms")
-				b.ReportMetric(theirs.growth, "gocron-heap-MB")
 				b.ReportMetric(ours.p99.Seconds()/theirs.p99.Seconds(), "p99/gocron")
 				b.ReportMetric(ours.growth/theirs.growth, "memory/gocron")
 			}
@@ -130,11 +132,8 @@ func prepareJobs(b *testing.B, dir string, n int) time.Time {
 	s, err := store.Open(context.Background(), dir, time.Now)
 	must(b, err)
 	defer func() { must(b, s.Close()) }()
-	input := filepath.Join(dir, "records.jsonl")
-	writeRecords(b, input, 10)
-	job := benchJob(dir, input)
 	// Nobody answers there, so the runs that get a slot keep it.
-	job.Predict.Server, job.Predict.Endpoint = nil, &api.Endpoint{URL: "http://127.0.0.1:9"}
+	job := at("http://127.0.0.1:9", benchJob(writeRecords(b, 10)))
 	job.Schedule = &api.Schedule{Cron: gridCron}
 	// Until then all must be stored, and a runner ready.
 	due := time.Now().Add(time.Duration(n)*600*time.Microsecond + 2*settled).Truncate(grid).Add(grid).UTC()
@@ -224,34 +223,12 @@ func gocronWave(b *testing.B, jobs int) (w wave) {
 	return w
 }
 
-// A start with many jobs none of which is due.
-func BenchmarkStartWithTenThousandJobs(b *testing.B) {
-	dir := b.TempDir()
-	s, err := store.Open(context.Background(), dir, time.Now)
-	must(b, err)
-	job := benchJob(dir, filepath.Join(dir, "records.jsonl"))
-	job.Schedule = &api.Schedule{Cron: "0 2 * * *"}
-	chunks(b, s, 10_000, func(tx *store.Tx, i int) error {
-		job.Name = fmt.Sprintf("job-%06d", i)
-		_, err := tx.InsertJob(store.Job{StoredJob: api.StoredJob{Spec: job}, Cursor: tx.Now, NextDueAt: tx.Now.Add(24 * time.Hour)})
-		return err
-	})
-	must(b, s.Close())
-	for b.Loop() {
-		d := startDaemon(b, dir)
-		b.ReportMetric(float64(d.ready.Milliseconds()), "ready-ms")
-		<-time.After(settled)
-		b.ReportMetric(d.memory("VmHWM"), "peak-MB")
-		d.stop()
-	}
-}
-
 // What is left in the queue must not slow down the runs that come first.
 func BenchmarkDrainingALongQueue(b *testing.B) {
 	for b.Loop() {
 		short, long := drain(b, 2_000), drain(b, 20_000)
 		b.ReportMetric(long, "runs/s")
-		b.ReportMetric(long/short, "speed/short-queue")
+		record(b, "drain", long/short)
 	}
 }
 
@@ -262,8 +239,8 @@ func drain(b *testing.B, queued int) float64 {
 	dir := b.TempDir()
 	s, err := store.Open(context.Background(), dir, time.Now)
 	must(b, err)
-	job := benchJob(dir, filepath.Join(dir, "records.jsonl"))
-	must(b, os.WriteFile(job.Input.Files.URI, nil, 0o600))
+	job := benchJob(writeRecords(b, 0))
+	job.Output.Files.URI = filepath.Join(dir, "out") + "/"
 	job.Input.OnEmpty = api.OnEmptySkip
 	var stored store.Job
 	chunks(b, s, queued, func(tx *store.Tx, i int) (err error) {
