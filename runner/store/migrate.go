@@ -13,6 +13,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// schema is what the migrations make of an empty database, written by them: one
+// script takes a tenth of their time.
+//
+//go:embed schema.sql
+var schema string
+
 // completions is what SQL can't do of a migration.
 var completions = map[string]func(context.Context, *sql.Tx) error{
 	"migrations/003_calendar.sql": rereadJobs,
@@ -35,13 +41,27 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 	if err != nil {
 		return err
 	}
+	have, err := schemaVersion(ctx, db, path)
+	if err != nil {
+		return err
+	}
+	if have == 0 {
+		return apply(ctx, db, []step{{script: schema}}, len(steps)-1)
+	}
 	return migrateBy(ctx, db, path, steps)
 }
 
-func migrateBy(ctx context.Context, db *sql.DB, path string, steps []step) error {
-	var have int
+func schemaVersion(ctx context.Context, db *sql.DB, path string) (have int, err error) {
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
-		return fmt.Errorf("open the store %s: %w", path, err)
+		return 0, fmt.Errorf("open the store %s: %w", path, err)
+	}
+	return have, nil
+}
+
+func migrateBy(ctx context.Context, db *sql.DB, path string, steps []step) error {
+	have, err := schemaVersion(ctx, db, path)
+	if err != nil {
+		return err
 	}
 	switch {
 	case have > len(steps):

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"errors"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +17,63 @@ const (
 	// stepBad succeeds halfway and then meets data it can't take.
 	stepBad = `DELETE FROM nests; CREATE UNIQUE INDEX birds_by_name ON birds (name)`
 )
+
+var update = flag.Bool("update", false, "write schema.sql anew")
+
+// A new store is what the migrations would have made of it, statistics
+// included.
+func TestANewStoreIsAsMigrated(t *testing.T) {
+	migrated := openRaw(t, filepath.Join(t.TempDir(), File))
+	steps := must(loadMigrations())(t)
+	if err := apply(t.Context(), migrated, steps, 0); err != nil {
+		t.Fatal(err)
+	}
+	want := script(t, migrated)
+	if *update {
+		if err := os.WriteFile("schema.sql", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		schema = want
+	}
+	path := filepath.Join(t.TempDir(), File)
+	fresh := openRaw(t, path)
+	if err := migrate(t.Context(), fresh, path); err != nil {
+		t.Fatal(err)
+	}
+	if got := script(t, fresh); got != want {
+		t.Errorf("schema.sql is outdated; write it anew: go test ./runner/store -run ANewStore -update\n%s", got)
+	}
+	if count(t, fresh, `PRAGMA user_version`) != len(steps) {
+		t.Error("it has the version of another schema")
+	}
+}
+
+// script makes a database like db, whose tables are empty but for SQLite's
+// statistics.
+func script(t *testing.T, db *sql.DB) string {
+	t.Helper()
+	text := "-- Written by the migrations. Go on with a new one of them, not here.\n"
+	rows := must(db.Query(`SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
+UNION ALL SELECT 'ANALYZE sqlite_schema;' UNION ALL SELECT 'DELETE FROM sqlite_stat1;'
+UNION ALL SELECT format('INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (%Q, %Q, %Q);', tbl, idx, stat) FROM sqlite_stat1
+UNION ALL SELECT 'ANALYZE sqlite_schema;'`))(t)
+	defer func() {
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		text += line + "\n"
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
 
 func scripts(texts ...string) (steps []step) {
 	for _, text := range texts {
