@@ -79,7 +79,7 @@ func newSomebody(w *world, k kind) *somebody {
 	}
 	b.job.Predict.Outputs = map[string]string{"score": "score"}
 	b.job.Output = api.Output{SQL: &api.OutputSQL{DSN: ref, Table: table, Write: k.write, RunAt: "predicted_for"}, Publish: k.publish}
-	w.dying, w.removing, w.mortal.ahead = s.stopWorld, s.keepSpool, s.hasMore
+	w.dying, w.removing, w.ahead = s.stopWorld, s.keepSpool, s.hasMore
 	s.add(12)
 	return s
 }
