@@ -36,7 +36,7 @@ var walls = map[string][]string{
 	"runner/compare":               {"internal/api", "runner/database", "runner/format", "runner/source", "runner/durable", "runner/object"},
 	"runner/split":                 {"internal/api", "runner/format", "runner/source", "runner/durable"},
 	"runner/sink":                  {"internal/api", "runner/format", "runner/object", "runner/database", "runner/durable", "runner/failpoint"},
-	"runner/sink/sinktest":         {"runner/sink"},
+	"runner/sink/sinktest":         {"internal/api", "runner/durable/durabletest", "runner/format", "runner/object", "runner/object/objecttest", "runner/sink"},
 	"runner/secret":                {"internal/api"},
 	"runner/launch":                {"internal/api", "runner/secret"},
 	"runner/predict":               {"internal/api", "internal/retryhttp", "runner/format"},

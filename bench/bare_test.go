@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,10 +105,20 @@ func bare(input, url, out string) error {
 
 // asked is a request and what came of it.
 type asked struct {
-	keys     [][]byte
+	keys     []byte // one behind the other
+	ends     []int  // of each
 	response *predict.Response
 	err      error
 	done     chan struct{}
+}
+
+// questions are used again, as those of a run are.
+var questions = sync.Pool{New: func() any { return &asked{} }}
+
+func newAsked() *asked {
+	q := questions.Get().(*asked)
+	*q = asked{keys: q.keys[:0], ends: q.ends[:0], done: make(chan struct{})}
+	return q
 }
 
 // barePart predicts a slice: requests side by side, answers in order.
@@ -143,7 +154,7 @@ func barePart(ctx context.Context, inputs *source.Inputs, job api.Job, pinned so
 				break
 			}
 			if err == nil && q == nil {
-				q = &asked{done: make(chan struct{})}
+				q = newAsked()
 			}
 			if err == nil {
 				err = request.Add(record.Values[:features])
@@ -152,7 +163,8 @@ func barePart(ctx context.Context, inputs *source.Inputs, job api.Job, pinned so
 				read <- err
 				return
 			}
-			q.keys = append(q.keys, slices.Clone(record.Values[features].Bytes))
+			q.keys = append(q.keys, record.Values[features].Bytes...)
+			q.ends = append(q.ends, len(q.keys))
 			if int64(request.Len()) == *job.Predict.RowsPerRequest {
 				send()
 			}
@@ -178,13 +190,16 @@ func barePart(ctx context.Context, inputs *source.Inputs, job api.Job, pinned so
 				return err
 			}
 		}
-		for i := range q.response.Len() {
-			cells = q.response.Values(i, append(cells[:0], format.Value{Bytes: q.keys[i], JSON: true}))
+		begin := 0
+		for i, end := range q.ends {
+			cells = q.response.Values(i, append(cells[:0], format.Value{Bytes: q.keys[begin:end], JSON: true}))
+			begin = end
 			if err := part.Write(cells); err != nil {
 				return err
 			}
 		}
 		q.response.Release()
+		questions.Put(q)
 	}
 	if err := <-read; err != nil {
 		return err
