@@ -272,15 +272,15 @@ func pause(ctx context.Context, wait time.Duration) bool {
 func (t *tries) handle(resp *http.Response) error {
 	t.sends++
 	t.read = true
-	content, err := read(resp, t.request.Buffer, t.client.maxAnswer)
-	t.request.Buffer = content
-	t.judge(&Answer{
+	answer := &Answer{
 		Status:   resp.StatusCode,
 		Header:   resp.Header,
-		Body:     content,
 		Unframed: resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.ProtoMajor == 1,
-		Err:      err,
-	})
+	}
+	// First's answers are somebody else's once they are read to the end.
+	t.request.Buffer, answer.Err = read(resp, t.request.Buffer, t.client.maxAnswer)
+	answer.Body = t.request.Buffer
+	t.judge(answer)
 	return t.verdict.Err
 }
 

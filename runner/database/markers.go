@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -41,6 +42,42 @@ func (d *DB) Markers(ctx context.Context, t Table, run string) ([]Marker, error)
 	return markers, explain(err)
 }
 
+// AwaitMarkers is Markers once nobody can commit one of these units any more whose
+// marker is missing: a session whose answer was lost may still be about to.
+func (d *DB) AwaitMarkers(ctx context.Context, t Table, run string, units []Commit) ([]Marker, error) {
+	for {
+		markers, err := d.Markers(ctx, t, run)
+		if err != nil {
+			return nil, err
+		}
+		missing := slices.DeleteFunc(slices.Clone(units), func(c Commit) bool {
+			return slices.ContainsFunc(markers, func(m Marker) bool { return m.RunAttempt == c.RunAttempt && m.Unit == c.Unit })
+		})
+		if len(missing) == 0 {
+			return markers, nil
+		}
+		switch err := d.wouldMark(ctx, t, missing); {
+		case err == nil:
+			return markers, nil
+		case !d.server.duplicate(err): // else one of them is there by now
+			return nil, explain(err)
+		}
+	}
+}
+
+// wouldMark writes markers and takes them back. Where a session has written one
+// of them already, it waits for its end.
+func (d *DB) wouldMark(ctx context.Context, t Table, units []Commit) error {
+	return d.besideTable(ctx, t, true, func(w *writer) error {
+		for _, c := range units {
+			if _, err := w.session.exec(ctx, w.marker(c, 0)); err != nil {
+				return fmt.Errorf("wait for %s of run %s: %w", c.Unit, c.Run, err)
+			}
+		}
+		return nil // nothing is committed
+	})
+}
+
 // markedResult reads what a marker says of its unit.
 func markedResult(rows, gone string) (Result, error) {
 	result := Result{Already: true}
@@ -54,8 +91,8 @@ func markedResult(rows, gone string) (Result, error) {
 // prunedRuns bounds what one call of PruneMarkers removes.
 const prunedRuns = 100
 
-// PruneMarkers removes markers that are older than they are kept, of the oldest
-// runs first, but for those of one run. A user without the right to delete them
+// PruneMarkers removes markers that are older than they are kept, of some runs at
+// a time, but for those of one run. A user without the right to delete them
 // leaves them to others.
 func (d *DB) PruneMarkers(ctx context.Context, t Table, except string, keep time.Duration) error {
 	now, err := d.Now(ctx)

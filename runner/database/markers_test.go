@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/batchpattern/terraform-provider-batch/runner/database"
 	"github.com/batchpattern/terraform-provider-batch/runner/database/databasetest"
 )
 
@@ -30,6 +31,55 @@ func TestTheMarkersOfARunSayWhatItHasCommitted(t *testing.T) {
 			t.Errorf("%+v", m)
 		}
 	})
+}
+
+// A session may still commit though nobody hears of it any more: who asks what is
+// committed is told once it has ended.
+func TestMarkersAreAwaitedWhileASessionMayCommit(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, dsn string) {
+		db, table := open(t, dsn), items(t, dsn, 3)
+		check(t, db, table)
+		c := commit(table, []string{"1", "0.5"})
+		asked := make(chan []database.Marker, 1)
+		begun := c
+		begun.Step = func(point string) {
+			if point != database.StepCommit { // all is written but the end
+				return
+			}
+			if early, err := db.Markers(t.Context(), table, c.Run); err != nil || len(early) > 0 {
+				t.Errorf("before the end there are %+v, %v", early, err)
+			}
+			go func() {
+				markers, err := db.AwaitMarkers(t.Context(), table, c.Run, []database.Commit{c})
+				if err != nil {
+					t.Error(err)
+				}
+				asked <- markers
+			}()
+			untilOneWaits(t, dsn)
+		}
+		if _, err := db.Commit(t.Context(), begun); err != nil {
+			t.Fatal(err)
+		}
+		if markers := <-asked; len(markers) != 1 || markers[0].Unit != c.Unit {
+			t.Errorf("it was told %+v", markers)
+		}
+		other := c
+		other.Unit = "mini_batch/2"
+		if markers, err := db.AwaitMarkers(t.Context(), table, c.Run, []database.Commit{c, other}); err != nil || len(markers) != 1 {
+			t.Errorf("of a unit that nobody commits it is told %+v, %v", markers, err)
+		}
+		holds(t, dsn, "SELECT unit FROM _batch_commits", "mini_batch/1")
+	})
+}
+
+// untilOneWaits asks the server until a session waits for another. SQLite has none
+// to ask: there one writer waits for the other anyway.
+func untilOneWaits(t *testing.T, dsn string) {
+	t.Helper()
+	waiting := word(dsn, "", "SELECT count(*) FROM pg_locks WHERE NOT granted", "SELECT variable_value FROM information_schema.GLOBAL_STATUS WHERE variable_name = 'INNODB_ROW_LOCK_CURRENT_WAITS'")
+	for waiting != "" && t.Context().Err() == nil && databasetest.Query(t, dsn, waiting)[0][0] == "0" {
+	}
 }
 
 func TestOldMarkersAreRemovedButThoseOfTheRunItself(t *testing.T) {

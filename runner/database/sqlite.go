@@ -68,7 +68,10 @@ func sqliteUnit(column *sql.ColumnType) time.Duration {
 	if sqliteWord(column.DatabaseTypeName()) == api.TypeDate {
 		return day
 	}
-	_, digits, _ := strings.Cut(column.DatabaseTypeName(), "(")
+	name, digits, _ := strings.Cut(strings.ToUpper(column.DatabaseTypeName()), "(")
+	if name != "DATETIME" && name != "TIMESTAMP" {
+		digits = "" // the length of a text
+	}
 	known, _ := strconv.ParseInt(strings.TrimSuffix(digits, ")"), 10, 64) // none: whole seconds
 	return fraction(known)
 }

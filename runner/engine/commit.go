@@ -81,7 +81,7 @@ func (x *execution) commit(ctx context.Context) error {
 			return store.ErrFenced
 		}
 		x.run = counted // with the launches of this execution, too
-		end := judge(x.asDone(counted.Counts), x.job.MaxFailed, max)
+		end := judge(counted.Counts, x.job.MaxFailed, max)
 		if end.State == api.RunFailed {
 			// What a redrive has not bettered is as it was, before the memory moves.
 			if err := errors.Join(tx.ReleaseAll(x.run.ID), tx.RestoreRedriven(x.run.ID)); err != nil {

@@ -20,15 +20,6 @@ func perMiniBatch(gone map[int64]sink.Gone) map[int64]store.Gone {
 	return all
 }
 
-// asDone counts rows that are gone as done, for the verdict on an incremental
-// run: nobody can do more about them.
-func (x *execution) asDone(c api.Counts) api.Counts {
-	if x.job.Input.Incremental() {
-		c.Committed, c.Gone = c.Committed+c.Gone, 0
-	}
-	return c
-}
-
 // tellGone has the end of a run say which records had no row to be written to.
 // Where nothing else was planned it has failed, after the point of no return,
 // too: who looks at the table finds no prediction of it.
@@ -46,7 +37,7 @@ func (x *execution) tellGone(tx *store.Tx, change *store.RunChange) error {
 		text = change.Message + "; " + text
 	}
 	change.Message = text
-	if x.asDone(counted.Counts).Committed == 0 {
+	if counted.Counts.Committed == 0 {
 		change.To, change.Reason = api.RunFailed, api.ReasonNothingSucceeded
 		change.Output, change.Revision = "", 0
 	}

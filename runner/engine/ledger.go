@@ -113,7 +113,7 @@ func pinOf(f source.File) pin {
 }
 
 // closeMemory moves what outlives a run, in the transaction that ends it and
-// before its accounting is frozen. A run that has settled nothing leaves
+// before its accounting is frozen. A run that has committed nothing leaves
 // everything as it found it. Else the job knows the files that it took from now
 // on, and owes what is neither committed nor dead.
 func closeMemory(tx *store.Tx, run store.Run) error {
@@ -128,7 +128,7 @@ func closeMemory(tx *store.Tx, run store.Run) error {
 	if err != nil {
 		return err
 	}
-	if !settles(plan, counted.Counts) {
+	if counted.Counts.Committed == 0 {
 		return tx.FreeOwed(run.ID)
 	}
 	job, err := tx.JobByUID(run.JobUID)
@@ -166,13 +166,6 @@ func closeMemory(tx *store.Tx, run store.Run) error {
 	}
 	failpoint.Here("close.ledger")
 	return nil
-}
-
-// settles tells whether anything that a run planned has come to its end, so that
-// the job's memory moves. Rows that are gone are of no more use to an incremental
-// job: taken again and again, they would fail each of its runs.
-func settles(plan store.Plan, c api.Counts) bool {
-	return c.Committed > 0 || c.Gone > 0 && plan.Spec.Input.Incremental()
 }
 
 // memoryIdentity is the input that a run's memory is kept for: the planned one,

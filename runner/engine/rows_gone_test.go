@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -14,10 +15,9 @@ func (i items) fills() {
 	b.job.Parallelism = new(int64(1))
 }
 
-// Rows that are deleted before they could be written are of no more use to a job
-// that takes each row once: its run has done what there was to do, and so does
-// the next.
-func TestAnIncrementalRunWhoseRowsAreAllGoneSucceeds(t *testing.T) {
+// A run whose rows were all deleted before they could be written has failed, and
+// moves nothing. What it owed goes with the next rows that are committed.
+func TestAnIncrementalRunWhoseRowsAreAllGoneMovesNothing(t *testing.T) {
 	for _, publish := range []string{api.PublishProgressive, api.PublishOnComplete} {
 		t.Run(publish, func(t *testing.T) {
 			beyond(t, 5, func(b *bench, table items) {
@@ -26,24 +26,21 @@ func TestAnIncrementalRunWhoseRowsAreAllGoneSucceeds(t *testing.T) {
 				deletes := b.during("1", func() { table.do(`DELETE FROM items`) })
 				run := b.day(0)
 				deletes()
-				b.expect(run, "succeeded() 0/0/0/0")
-				if run.Counts.Gone != 5 || run.Message != "5 of 5 records had no row to be written to: deleted 5" {
+				b.expect(run, "failed(nothing_succeeded) 0/0/0/0")
+				if run.Counts.Gone != 5 || !strings.Contains(run.Message, "had no row to be written to") {
 					b.t.Errorf("%d are gone: %s", run.Counts.Gone, run.Message)
 				}
-				if b.mark() == "" {
-					b.t.Error("the mark has not moved")
+				if mark := b.mark(); mark != "" {
+					b.t.Errorf("the mark has moved to %s", mark)
 				}
-				b.expect(b.day(1), "succeeded() 0/0/0/0")
 				table.more(6, 8)
-				b.expect(b.day(2), "succeeded() 3/0/0/0")
+				b.expect(b.day(1), "succeeded() 3/0/0/0")
 			})
 		})
 	}
 }
 
-// What is owed of rows that somebody has deleted since is settled by the next
-// run, whatever else there is.
-func TestOwedRowsThatAreAllGoneAreSettled(t *testing.T) {
+func TestOwedRowsThatAreAllGoneAreSettledWithTheNext(t *testing.T) {
 	beyond(t, 10, func(b *bench, table items) {
 		table.fills()
 		repair := b.transient(6)
@@ -51,17 +48,15 @@ func TestOwedRowsThatAreAllGoneAreSettled(t *testing.T) {
 		b.expect(r0, "incomplete() 5/5/0/0")
 		table.do(`DELETE FROM items WHERE id > 5`)
 		repair()
-		r1 := b.day(1)
-		b.expect(r1, "succeeded() 0/0/0/0")
-		if r1.Counts.Gone != 5 {
-			b.t.Errorf("%d are gone", r1.Counts.Gone)
-		}
-		b.expectOwed("", r0, r1)
+		b.expect(b.day(1), "failed(nothing_succeeded) 0/0/0/0")
+		b.expectOwed("r0:5*1", r0)
+		table.more(11, 13)
 		r2 := b.day(2)
-		b.expect(r2, "succeeded() 0/0/0/0")
-		if r2.Counts.Planned != 0 {
-			b.t.Errorf("the next run plans %d", r2.Counts.Planned)
+		b.expect(r2, "succeeded() 3/0/0/0")
+		if r2.Counts.Gone != 5 {
+			b.t.Errorf("%d are gone", r2.Counts.Gone)
 		}
+		b.expectOwed("", r0, r2)
 	})
 }
 

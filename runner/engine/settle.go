@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/sink"
@@ -34,22 +35,38 @@ func (x *execution) settleEarlier(ctx context.Context) error {
 		if _, executing := x.e.execution(run.ID); executing || run.MiniBatches.Staged == 0 {
 			continue
 		}
-		other := &execution{e: x.e, run: run, log: x.log}
-		err := x.patiently(ctx, "output", func() error {
-			if err := other.load(); err != nil {
-				return err
-			}
-			err := other.settle(ctx)
-			if sink.Passes(err) {
-				return passing{err}
-			}
+		if err := x.settleOther(ctx, &execution{e: x.e, run: run, log: x.log}); err != nil {
 			return err
-		})
-		if err != nil {
-			return fmt.Errorf("tell what run %s has committed: %w", run.ID, err)
 		}
 	}
 	return nil
+}
+
+// settleOther settles an earlier run. An output that the job does not write to any
+// more is asked once: what it holds is no concern of the new one's readers.
+func (x *execution) settleOther(ctx context.Context, other *execution) error {
+	once := false
+	err := x.patiently(ctx, "output", func() error {
+		if err := other.load(); err != nil {
+			return err
+		}
+		once = !reflect.DeepEqual(other.job.Output, x.job.Output)
+		err := other.settle(ctx)
+		if sink.Passes(err) && !once {
+			return passing{err}
+		}
+		return err
+	})
+	failure, told := errors.AsType[*api.Failure](err)
+	switch {
+	case err == nil || ctx.Err() != nil || errors.Is(err, store.ErrFenced):
+		return err
+	case once:
+		return x.event(ctx, "warning", fmt.Sprintf("what run %s has made visible in an earlier output of the job can't be told: %v", other.run.ID, err))
+	case told:
+		return api.Fail(failure.Reason, failure.Hint, fmt.Errorf("tell what run %s has made visible: %w", other.run.ID, failure.Err))
+	}
+	return fmt.Errorf("tell what run %s has made visible: %w", other.run.ID, err)
 }
 
 // settle has the rows of an ended run say which of its staged mini-batches are
@@ -106,9 +123,18 @@ func (x *execution) visible(ctx context.Context) (map[int64]store.Gone, error) {
 	if err != nil || len(staged) == 0 {
 		return nil, err
 	}
+	if x.run.Reason != api.ReasonPublish && x.job.Output.Publish != api.PublishProgressive {
+		return nil, nil // it never came to publishing
+	}
 	if out, can := x.out.(settler); can {
 		gone, err := out.Committed(ctx, staged)
-		return perMiniBatch(gone), err
+		seen := perMiniBatch(gone)
+		for _, part := range staged {
+			if part.Records == 0 && len(seen) > 0 {
+				seen[part.MiniBatch] = nil // all dead letters: it goes with the others
+			}
+		}
+		return seen, err
 	}
 	if x.run.Reason != api.ReasonPublish || x.run.Intent.Revision == 0 || additive(x.job) {
 		return nil, nil

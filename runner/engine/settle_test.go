@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"database/sql"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -119,4 +121,72 @@ func TestARedriveThatIsNotPublishedForgetsNoDeadRow(t *testing.T) {
 			b.t.Errorf("row 3 was predicted %d times", n)
 		}
 	})
+}
+
+// The output of a withheld run is no more, and the job writes elsewhere by now.
+func TestAnOutputThatIsNoMoreHoldsUpNoLaterRun(t *testing.T) {
+	unpredicted(t, 10, func(b *bench, table items) {
+		path := filepath.Join(b.dir, "out.db")
+		db, err := sql.Open("sqlite", "file:"+path)
+		must(t, err)
+		_, err = db.Exec(`CREATE TABLE scores (id INTEGER PRIMARY KEY, prediction TEXT)`)
+		must(t, err)
+		must(t, db.Close())
+		dsn := filepath.Join(b.dir, "other-dsn")
+		must(t, os.WriteFile(dsn, []byte("sqlite://"+path+"\n"), 0o600))
+		files := b.job.Output
+		b.job.Output = api.Output{Keep: []string{}, SQL: &api.OutputSQL{DSN: api.SecretRef{File: dsn}, Table: "scores", Write: api.WriteUpsert, JSONColumn: "prediction"}}
+		b.job.MaxFailed = "1"
+		accept := b.refuse("6", "7", "8", "9")
+		if run := b.day(0); run.Reason != api.ReasonMaxFailed || run.Counts.Staged == 0 {
+			t.Fatalf("it ended %s(%s): %+v", run.State, run.Reason, run.Counts)
+		}
+		accept()
+		must(t, os.Remove(dsn))
+		b.job.Output = files
+		if run := b.day(1); run.State != api.RunSucceeded || run.Counts.Committed == 0 {
+			t.Errorf("the next ended %s(%s): %s", run.State, run.Reason, run.Message)
+		}
+	})
+}
+
+// Whether a folder still shows what a run has published can't be told once
+// somebody has put something into it: that is said, until the run's staging goes.
+func TestWhatCannotBeSettledIsSaidAndGivenUpWithTheStaging(t *testing.T) {
+	newFiles(t, func(b *bench) {
+		disk := &unpointed{FS: durable.OS()}
+		b.fs = disk
+		b.file("a.csv", 1, 10)
+		first := b.day(0)
+		b.expect(first, "failed(publish) 0/0/0/10")
+		disk.mended.Store(true)
+		must(t, os.WriteFile(filepath.Join(b.folder(occurrence), "note.txt"), []byte("mine"), 0o644))
+		b.file("b.csv", 11, 5)
+		second := b.day(1)
+		b.expect(second, "failed(output_taken) 0/0/0/0")
+		if !strings.Contains(second.Message, first.ID) {
+			t.Errorf("it does not say whose output is meant: %s", second.Message)
+		}
+		time.Sleep(api.DefaultKeepWithheld.Value() + time.Minute)
+		b.engine.Wake()
+		synctest.Wait()
+		b.expect(b.day(2), "succeeded() 15/0/0/0")
+	})
+}
+
+// A mini-batch whose records are all dead letters has nothing in the table.
+func TestAWithheldMiniBatchOfDeadLettersHoldsUpNoLaterRun(t *testing.T) {
+	for _, publish := range []string{api.PublishProgressive, api.PublishOnComplete} {
+		t.Run(publish, func(t *testing.T) {
+			unpredicted(t, 10, func(b *bench, table items) {
+				table.fills()
+				b.job.Output.Publish = publish
+				b.job.MaxFailed = "3"
+				accept := b.refuse("6", "7", "8", "9", "10")
+				b.expect(b.day(0), map[string]string{api.PublishProgressive: "failed(max_failed) 5/0/5/0", api.PublishOnComplete: "failed(max_failed) 0/0/5/5"}[publish])
+				accept()
+				b.expect(b.day(1), map[string]string{api.PublishProgressive: "succeeded() 0/0/0/0", api.PublishOnComplete: "succeeded() 10/0/0/0"}[publish])
+			})
+		})
+	}
 }

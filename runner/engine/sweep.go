@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
 )
 
@@ -76,7 +77,10 @@ func (e *Engine) sweepRun(ctx context.Context, run store.Run) error {
 		return err
 	}
 	if err := x.settle(ctx); err != nil {
-		return err
+		if errors.Is(err, store.ErrFenced) || ctx.Err() != nil || sink.Passes(err) && e.Now().Before(run.StagingUntil.Add(x.job.KeepWithheld.Value())) {
+			return err
+		}
+		e.Log.Warn("remove staging without knowing what is visible of it", "job", run.Job, "run", run.ID, "error", err)
 	}
 	run = x.run
 	// A redrive may have staged no record more than are committed.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,6 +94,27 @@ func TestAnswersInEveryFramingComeOverAKeptConnection(t *testing.T) {
 			t.Errorf("%s: %d connections were made", name, got)
 		}
 	}
+}
+
+// Each request has its own answer, though connections and what reads them are
+// handed on as soon as an answer is read; the race detector sees more of it.
+func TestConnectionsAreHandedOnBetweenRequestsAtOnce(t *testing.T) {
+	client, _ := served(t, time.Minute, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, oneScore)
+	})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				if _, err := predictScore(t.Context(), client, "1"); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestAConnectionThatTheServerClosesIsNotUsedAgain(t *testing.T) {

@@ -98,7 +98,8 @@ func (t *Table) check(ctx context.Context) error {
 	if err := db.Check(ctx, t.table); err != nil {
 		return err
 	}
-	return db.PruneMarkers(ctx, t.table, t.run, keepMarkers)
+	_ = db.PruneMarkers(ctx, t.table, t.run, keepMarkers) // the next run will, or whoever owns the table
+	return nil
 }
 
 // OpenRecords reads a staged part record by record.
@@ -136,25 +137,33 @@ func (t *Table) Show(ctx context.Context, part PublishedPart, columns []api.Colu
 }
 
 // Committed tells which of a run's staged parts the table has, by their
-// markers, with what was gone of each.
+// markers, with what was gone of each. A session that may still commit one of
+// them is waited for.
 func (t *Table) Committed(ctx context.Context, parts []PublishedPart) (map[int64]Gone, error) {
-	db, err := t.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	markers, err := db.Markers(ctx, t.table, t.run)
-	if err != nil {
-		return nil, fmt.Errorf("tell what table %s has of run %s: %w", t.table.Name, t.run, err)
-	}
-	committed := map[int64]Gone{}
+	units := map[int64]database.Commit{}
 	for _, part := range parts {
+		if part.Records == 0 {
+			continue // all its records are dead letters: there was nothing to commit
+		}
 		unit, err := t.unit(part, nil)
 		if err != nil {
 			return nil, err
 		}
+		units[part.MiniBatch] = unit
+	}
+	db, err := t.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	markers, err := db.AwaitMarkers(ctx, t.table, t.run, slices.Collect(maps.Values(units)))
+	if err != nil {
+		return nil, fmt.Errorf("tell what table %s has of run %s: %w", t.table.Name, t.run, err)
+	}
+	committed := map[int64]Gone{}
+	for number, unit := range units {
 		for _, m := range markers {
 			if m.RunAttempt == unit.RunAttempt && m.Unit == unit.Unit && m.Hash == unit.Hash {
-				committed[part.MiniBatch] = m.Result.Gone
+				committed[number] = m.Result.Gone
 			}
 		}
 	}
