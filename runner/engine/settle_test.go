@@ -135,10 +135,10 @@ func TestAnOutputThatIsNoMoreHoldsUpNoLaterRun(t *testing.T) {
 		dsn := filepath.Join(b.dir, "other-dsn")
 		must(t, os.WriteFile(dsn, []byte("sqlite://"+path+"\n"), 0o600))
 		files := b.job.Output
-		b.job.Output = api.Output{Keep: []string{}, SQL: &api.OutputSQL{DSN: api.SecretRef{File: dsn}, Table: "scores", Write: api.WriteUpsert, JSONColumn: "prediction"}}
+		b.job.Output = api.Output{Keep: []string{}, Publish: api.PublishOnComplete, SQL: &api.OutputSQL{DSN: api.SecretRef{File: dsn}, Table: "scores", Write: api.WriteUpsert, JSONColumn: "prediction"}}
 		b.job.MaxFailed = "1"
 		accept := b.refuse("6", "7", "8", "9")
-		if run := b.day(0); run.Reason != api.ReasonMaxFailed || run.Counts.Staged == 0 {
+		if run := b.day(0); run.Reason != api.ReasonMaxFailed || run.Counts.Staged != 6 {
 			t.Fatalf("it ended %s(%s): %+v", run.State, run.Reason, run.Counts)
 		}
 		accept()
