@@ -89,7 +89,8 @@ func (s *somebody) close() {
 	must(s.w.t, s.db.Close())
 }
 
-// do changes the table, as soon as nobody else does. No time passes meanwhile.
+// do changes the table, as soon as nobody else does. Who holds it may have to
+// wait for something itself: then the bubble's clock goes on a little.
 func (s *somebody) do(statement string, args ...any) {
 	for tries := 0; ; tries++ {
 		_, err := s.db.Exec(statement, args...)
