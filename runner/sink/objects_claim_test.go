@@ -296,3 +296,30 @@ func TestWhatARunNeverPublishedIsSweptUnlessAnotherHasTakenItOver(t *testing.T) 
 		})
 	}
 }
+
+// late is a bucket into which somebody who claims nothing puts a manifest right
+// before ours.
+type late struct{ object.Bucket }
+
+func (l late) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, when object.Condition) (string, error) {
+	if strings.HasSuffix(key, sink.ManifestName) {
+		const foreign = `{"format":1,"job":"another","uid":"another"}`
+		if _, err := l.Bucket.Put(ctx, key, strings.NewReader(foreign), int64(len(foreign)), object.Condition{}); err != nil {
+			return "", err
+		}
+	}
+	return l.Bucket.Put(ctx, key, body, size, when)
+}
+
+func TestAManifestThatCameMeanwhileIsNotReplaced(t *testing.T) {
+	place, memory := newBucketPlace(t)
+	o := place.on(late{memory}).open(t, "run-1", night)
+	if _, err := o.Publish(t.Context(), publication(1, 1, stageObject(t, o, 1, 2, "new"))); err == nil {
+		t.Error("it was replaced")
+	}
+	for key, content := range memory.Contents() {
+		if strings.HasSuffix(key, sink.ManifestName) && !strings.Contains(content, "another") {
+			t.Errorf("%s is %s", key, content)
+		}
+	}
+}

@@ -142,7 +142,7 @@ var mutants = []mutant{
 		bug:  "publish a manifest without its precondition",
 		file: "runner/sink/objects_publish.go",
 		old:  "object.Condition{Absent: now.manifest == nil, Match: now.etag}", new: "object.Condition{}",
-		test: "TestOutputsInObjectStores", room: "./runner/sink",
+		test: "TestAManifestThatCameMeanwhileIsNotReplaced", room: "./runner/sink",
 	},
 }
 
