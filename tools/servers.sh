@@ -11,7 +11,7 @@ set -euo pipefail
 
 # One function start_<name> for each server; it installs, spawns, waits and
 # exports.
-servers=(postgres mariadb s3 gcs azure)
+servers=(postgres mariadb mysql s3 gcs azure)
 
 usage() { sed -n '2,10p' "${BASH_SOURCE[0]}" | cut -c3- >&2; exit 2; }
 say() { printf 'servers: %s\n' "$*"; }
@@ -29,6 +29,37 @@ install() {
   { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } > "$dir/apt.log" 2>&1 || status=$?
   [ -z "$made" ] || rm -f $policy
   [ $status = 0 ] || { tail -20 "$dir/apt.log" >&2; exit $status; }
+}
+
+# debian_sid PACKAGE unpacks a package of Debian's newest suite, with all it
+# needs, into DIR/PACKAGE: it runs beside an older Debian, with the libraries it
+# came with.
+debian_sid() {
+  local root="$dir/$1" apt="$dir/$1-apt" uri
+  [ ! -e "$root" ] || return 0
+  # The mirror is the one this machine takes its own packages from.
+  uri=$({ cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2> /dev/null || true; } |
+    awk '$1 == "URIs:" { print $2; exit } $1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; exit } }')
+  [ -n "$uri" ] || { say "no Debian mirror in /etc/apt: $1 is taken from there" >&2; exit 1; }
+  say "unpacking $1 of Debian sid, half a minute (apt-get)"
+  rm -rf "$apt" "$root.new"
+  mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$root.new"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri sid main" > "$apt/sources.list"
+  # An own apt, for which nothing is installed but what only scripts want.
+  printf 'Package: perl\nStatus: install ok installed\nVersion: 9:9\nArchitecture: %s\nMulti-Arch: allowed\nMaintainer: -\nDescription: -\n' \
+    "$(dpkg --print-architecture)" > "$apt/status"
+  local options=(-qq -y -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State="$apt/state" -o Dir::State::status="$apt/status"
+    -o Dir::Cache="$apt/cache" -o APT::Sandbox::User= -o Acquire::Retries=3 -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+    --no-install-recommends --download-only)
+  local try
+  for try in 1 2 3; do
+    if apt-get "${options[@]}" update && apt-get "${options[@]}" install "$1"; then break; fi
+    [ $try -lt 3 ] || { tail -20 "$dir/apt.log" >&2; say "no $1 could be had of Debian sid; the mirror is that of /etc/apt" >&2; exit 1; }
+    sleep $((5 * try)) # a mirror may be in the middle of its update
+  done > "$dir/apt.log" 2>&1
+  printf '%s\0' "$apt"/cache/archives/*.deb | xargs -0 -n 1 -P 2 sh -c 'dpkg-deb --fsys-tarfile "$1" | tar -x -C "$0" --exclude=./usr/share/doc --exclude=./usr/share/man' "$root.new"
+  rm -rf "$apt"
+  mv "$root.new" "$root"
 }
 
 # as USER COMMAND… runs it as that user where we are root.
@@ -64,7 +95,7 @@ spawn() {
 pid() {
   local pid
   pid=$(awk -v name="$1" '$1 == name { pid = $2 } END { print pid }' "$dir/pids")
-  if [ -n "$pid" ] && tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF "$dir/$1"; then echo "$pid"; fi
+  if [ -n "$pid" ] && tr '\0' ' ' 2>/dev/null < "/proc/$pid/cmdline" | grep -qF "$dir/$1"; then echo "$pid"; fi
 }
 
 # ready NAME COMMAND… waits up to a minute for the command to succeed, unless
@@ -135,6 +166,25 @@ start_mariadb() {
   fi
   say "MariaDB $("$mariadbd" --version | grep -o '[0-9][0-9.]*-MariaDB') on 127.0.0.1:$port"
   export_test BATCH_TEST_MARIADB "mariadb://batch:batch@127.0.0.1:$port/"
+}
+
+# The real MySQL, which Debian has in sid alone.
+start_mysql() {
+  debian_sid mysql-server-core
+  local root="$dir/mysql-server-core" libraries port
+  libraries=$(dirname "$root"/usr/lib/*/libc.so.6)
+  home mysql nobody
+  local mysqld=("$libraries"/ld-linux-*.so.* --library-path "$libraries" "$root/usr/sbin/mysqld" --no-defaults --basedir="$root/usr" --datadir="$dir/mysql/data")
+  if [ ! -e "$dir/mysql/data/mysql.ibd" ]; then
+    as nobody "${mysqld[@]}" --initialize-insecure > "$dir/mysql.log" 2>&1 || { tail -20 "$dir/mysql.log" >&2; exit 1; }
+  fi
+  echo "CREATE USER IF NOT EXISTS batch@'127.0.0.1' IDENTIFIED BY 'batch'; GRANT ALL ON *.* TO batch@'127.0.0.1' WITH GRANT OPTION;" > "$dir/mysql/users.sql"
+  port=$(port)
+  spawn mysql nobody "${mysqld[@]}" --init-file="$dir/mysql/users.sql" --socket="$dir/mysql/socket" --bind-address=127.0.0.1 --port="$port" --mysqlx=OFF --secure-file-priv=NULL \
+    --skip-name-resolve --max-connections=300 --innodb-flush-log-at-trx-commit=1 --sync-binlog=1
+  ready mysql grep -q "ready for connections.*port: $port" "$dir/mysql.log"
+  say "MySQL $("${mysqld[@]}" --version | grep -o 'Ver [0-9.]*' | cut -c5-) on 127.0.0.1:$port"
+  export_test BATCH_TEST_MYSQL "mysql://batch:batch@127.0.0.1:$port/"
 }
 
 # What was downloaded and built stays, so that it is done once per version.

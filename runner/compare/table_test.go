@@ -56,7 +56,7 @@ func TestARunsOwnTableIsTheRowsOfItsOccurrence(t *testing.T) {
 	for _, kind := range databasetest.Kinds {
 		t.Run(kind, func(t *testing.T) {
 			dsn := databasetest.New(t, kind)
-			instant := map[string]string{"sqlite": "TEXT", "postgres": "TIMESTAMPTZ", "mariadb": "DATETIME(6)"}[kind]
+			instant := map[string]string{"sqlite": "TEXT", "postgres": "TIMESTAMPTZ", "mariadb": "DATETIME(6)", "mysql": "DATETIME(6)"}[kind]
 			databasetest.Exec(t, dsn, `CREATE TABLE items (id INTEGER PRIMARY KEY, label VARCHAR(10), scored_for `+instant+`)`)
 			write(t, dsn, at, "1", "2")
 			write(t, dsn, at.Add(-24*time.Hour), "7")

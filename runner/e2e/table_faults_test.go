@@ -38,13 +38,23 @@ func TestErrorsOfATableThatPass(t *testing.T) {
 			WHEN 60 THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1020;
 			WHEN 90 THEN SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1053;
 			ELSE BEGIN END; END CASE; END`},
+		// The next number of a table counts on, whatever is taken back.
+		"mysql": {`CREATE TABLE strikes (n INTEGER AUTO_INCREMENT PRIMARY KEY)`, `CREATE TRIGGER strike BEFORE UPDATE ON items FOR EACH ROW BEGIN
+			INSERT INTO strikes VALUES ();
+			CASE LAST_INSERT_ID()
+			WHEN 7 THEN SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213;
+			WHEN 30 THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1205;
+			WHEN 60 THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 3572;
+			WHEN 90 THEN SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1053;
+			ELSE BEGIN END; END CASE; END`},
 	} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			w := newTableWorld(t, kind, "")
 			w.query(statements...)
 			w.predicts(0)
 			w.once()
-			if reached := w.query(map[string]string{"postgres": `SELECT last_value FROM strikes`, "mariadb": `SELECT NEXTVAL(strikes)`}[kind])[0][0]; len(reached) < 3 {
+			if reached := w.query(map[string]string{"postgres": `SELECT last_value FROM strikes`, "mariadb": `SELECT NEXTVAL(strikes)`, "mysql": `SELECT MAX(n) FROM strikes`}[kind])[0][0]; len(reached) < 3 {
 				t.Errorf("rows were updated %s times: not every error was raised", reached)
 			}
 		})
@@ -68,7 +78,7 @@ func (w *tableWorld) once() {
 func TestLostConnectionsToATable(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	for kind, size := range map[string]int64{"postgres": 1500, "mariadb": 6000} { // about what a connection answers
+	for kind, size := range map[string]int64{"postgres": 1500, "mariadb": 6000, "mysql": 6001} { // about what a connection answers
 		random := rand.New(rand.NewPCG(seed, uint64(size)))
 		lost := 0
 		for n := range 4 {
@@ -107,6 +117,7 @@ func TestLostConnectionsToATable(t *testing.T) {
 func TestOthersAtATable(t *testing.T) {
 	for _, kind := range databasetest.Kinds {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			w := newTableWorld(t, kind, "")
 			w.faults(map[string]any{"Delay": 40 * time.Millisecond})
 			cmd := w.command("")
@@ -136,11 +147,11 @@ func TestOthersAtATable(t *testing.T) {
 // lockBackwards locks all items, the last first, and lets them go. It may be
 // what a deadlock ends.
 func (w *tableWorld) lockBackwards() {
-	switch w.kind {
+	switch databasetest.Dialect(w.kind) {
 	case "postgres":
 		_ = databasetest.Try(w.dsn, `BEGIN ISOLATION LEVEL SERIALIZABLE`, `DO $$ BEGIN FOR i IN REVERSE 150..1 LOOP
 			PERFORM 1 FROM items WHERE id = i FOR UPDATE; PERFORM pg_sleep(0.001); END LOOP; END $$`, `COMMIT`)
-	case "mariadb":
+	case "mysql":
 		statements := []string{`SET TRANSACTION ISOLATION LEVEL SERIALIZABLE`, `BEGIN`}
 		for id := 150; id > 0; id-- {
 			statements = append(statements, fmt.Sprintf(`SELECT id FROM items WHERE id = %d FOR UPDATE`, id))
@@ -154,10 +165,10 @@ func (w *tableWorld) lockBackwards() {
 // endSessions ends what the runner has open at a server.
 func (w *tableWorld) endSessions() {
 	w.t.Helper()
-	switch w.kind {
+	switch databasetest.Dialect(w.kind) {
 	case "postgres":
 		w.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'batch-runner'`)
-	case "mariadb":
+	case "mysql":
 		for _, row := range w.query(`SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()`) {
 			_ = databasetest.Try(w.dsn, `KILL `+row[0]) // it may have ended
 		}

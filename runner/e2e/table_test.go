@@ -37,9 +37,9 @@ func newTableWorld(t *testing.T, kind, input string) *tableWorld {
 	w.must(os.WriteFile(secret, []byte(w.dsn+"\n"), 0o600))
 	w.job.Predict.Outputs = map[string]string{"score": "score"}
 	w.job.Output = api.Output{SQL: &api.OutputSQL{DSN: api.SecretRef{File: secret}, Table: "items", Write: api.WriteUpdate, RunAt: "scored_for"}}
-	instant := map[string]string{"sqlite": "TEXT", "postgres": "TIMESTAMPTZ", "mariadb": "DATETIME(6)"}[kind]
+	instant := map[string]string{"sqlite": "TEXT", "postgres": "TIMESTAMPTZ", "mysql": "DATETIME(6)"}[databasetest.Dialect(kind)]
 	statements := []string{`CREATE TABLE items (id INTEGER PRIMARY KEY, score DOUBLE PRECISION, scored_for ` + instant + `, writes INTEGER NOT NULL DEFAULT 0)`}
-	switch kind {
+	switch databasetest.Dialect(kind) {
 	case "sqlite":
 		statements = append(statements, `PRAGMA journal_mode = wal`, `CREATE TRIGGER counts AFTER UPDATE OF score ON items WHEN NEW.score <> -1
 			BEGIN UPDATE items SET writes = writes + 1 WHERE id = NEW.id; END`)
@@ -47,7 +47,7 @@ func newTableWorld(t *testing.T, kind, input string) *tableWorld {
 		statements = append(statements, `CREATE FUNCTION counts() RETURNS trigger LANGUAGE plpgsql AS
 			'BEGIN IF NEW.score <> -1 THEN NEW.writes := OLD.writes + 1; END IF; RETURN NEW; END'`,
 			`CREATE TRIGGER counts BEFORE UPDATE OF score ON items FOR EACH ROW EXECUTE FUNCTION counts()`)
-	case "mariadb":
+	case "mysql":
 		statements = append(statements, `CREATE TRIGGER counts BEFORE UPDATE ON items FOR EACH ROW SET NEW.writes = OLD.writes + IF(NEW.score <> -1, 1, 0)`)
 	}
 	var ids []string
@@ -66,10 +66,10 @@ func (w *tableWorld) query(statements ...string) [][]string {
 // marked tells whether the runner has made its table beside the items.
 func (w *tableWorld) marked() bool {
 	catalog := "information_schema.tables WHERE table_name"
-	switch w.kind {
+	switch databasetest.Dialect(w.kind) {
 	case "sqlite":
 		catalog = "sqlite_schema WHERE name"
-	case "mariadb":
+	case "mysql":
 		catalog = "information_schema.tables WHERE table_schema = DATABASE() AND table_name"
 	}
 	return w.query(`SELECT COUNT(*) FROM ` + catalog + ` = '_batch_commits'`)[0][0] != "0"
@@ -77,8 +77,9 @@ func (w *tableWorld) marked() bool {
 
 func (w *tableWorld) audit() *accountant.Account {
 	w.t.Helper()
+	w.ended()
 	quote := `"`
-	if w.kind == "mariadb" {
+	if databasetest.Dialect(w.kind) == "mysql" {
 		quote = "`"
 	}
 	account, err := accountant.AuditTable(w.dataDir(), "id", accountant.Table{
@@ -90,6 +91,19 @@ func (w *tableWorld) audit() *accountant.Account {
 		w.t.Error(err)
 	}
 	return account
+}
+
+// ended waits until the server has noticed that a runner is gone, and is done with
+// what it has got of it: a COMMIT may be on its way.
+func (w *tableWorld) ended() {
+	w.t.Helper()
+	sessions := map[string]string{
+		"postgres": `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+		"mysql":    `SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()`,
+	}[databasetest.Dialect(w.kind)]
+	if sessions != "" {
+		w.poll("the end of all sessions", func() bool { return w.query(sessions)[0][0] == "0" })
+	}
 }
 
 // items are the rows of the table: "score, for which occurrence, how often".
@@ -125,6 +139,7 @@ var tableSetups = []struct {
 func TestKillWhileWritingATable(t *testing.T) {
 	for _, kind := range databasetest.Kinds {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel() // each waits for a disk
 			reference := newTableWorld(t, kind, "")
 			reference.predicts(0)
 			reference.audit()
@@ -261,6 +276,7 @@ func (w *tableWorld) interfere(random *rand.Rand) {
 func TestAnOlderRunThatIsKilledNeverOverwritesANewer(t *testing.T) {
 	for _, kind := range databasetest.Kinds {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			w := newTableWorld(t, kind, "")
 			w.occurrence = "2026-11-22T02:00:00Z"
 			w.predicts(0)

@@ -1,5 +1,6 @@
 // Package databasetest gives tests a fresh database of every kind: SQLite
-// always, servers where BATCH_TEST_POSTGRES and BATCH_TEST_MARIADB name them.
+// always, servers where BATCH_TEST_POSTGRES, BATCH_TEST_MARIADB and
+// BATCH_TEST_MYSQL name them.
 package databasetest
 
 import (
@@ -19,7 +20,7 @@ import (
 )
 
 // Kinds are the kinds of databases that Each runs a test for.
-var Kinds = []string{"sqlite", "postgres", "mariadb"}
+var Kinds = []string{"sqlite", "postgres", "mariadb", "mysql"}
 
 // Each runs a test once for every kind of database, with the DSN of a new,
 // empty one that is dropped afterwards.
@@ -56,10 +57,14 @@ func New(t testing.TB, kind string) string {
 	}
 	name := "t" + strings.ToLower(rand.Text()[:12])
 	// Others' defaults must not matter: text is stored in what the columns say.
-	Exec(t, admin, map[string]string{"postgres": `CREATE DATABASE ` + name, "mariadb": "CREATE DATABASE " + name + " CHARACTER SET latin1"}[kind])
-	t.Cleanup(func() {
-		Exec(t, admin, map[string]string{"postgres": "DROP DATABASE " + name + " WITH (FORCE)", "mariadb": "DROP DATABASE " + name}[kind])
-	})
+	create, drop := "CREATE DATABASE "+name, "DROP DATABASE "+name
+	if kind == "postgres" {
+		drop += " WITH (FORCE)"
+	} else {
+		create += " CHARACTER SET latin1"
+	}
+	Exec(t, admin, create)
+	t.Cleanup(func() { Exec(t, admin, drop) })
 	u.Path = "/" + name
 	return u.String()
 }
@@ -67,6 +72,14 @@ func New(t testing.TB, kind string) string {
 // Kind is the kind of a DSN that New gave.
 func Kind(dsn string) string {
 	kind, _, _ := strings.Cut(dsn, ":")
+	return kind
+}
+
+// Dialect is the SQL of a kind of database: MariaDB's is that of MySQL.
+func Dialect(kind string) string {
+	if kind == "mariadb" {
+		return "mysql"
+	}
 	return kind
 }
 
