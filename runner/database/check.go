@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
@@ -20,7 +21,52 @@ func (d *DB) Check(ctx context.Context, t Table) error {
 	if err := d.createMarkers(ctx, found); err != nil {
 		return err
 	}
-	return d.within(ctx, true, func(s session) error { return d.try(ctx, s, found) })
+	return d.within(ctx, true, func(s session) error { return d.tryRows(ctx, s, found, true) })
+}
+
+// Look is Check that changes nothing: where _batch_commits is missing, it tells
+// whether it could be made.
+func (d *DB) Look(ctx context.Context, t Table) error {
+	d.targets.Delete(targetKey(t))
+	found, err := d.target(ctx, t)
+	if err != nil {
+		return err
+	}
+	there, err := d.hasMarkers(ctx, found)
+	if err != nil {
+		return err
+	}
+	if !there {
+		if err := d.tryCreate(ctx, found); err != nil {
+			return err
+		}
+	}
+	return d.within(ctx, true, func(s session) error { return d.tryRows(ctx, s, found, there) })
+}
+
+// tryCreate makes the table of markers and takes it back.
+func (d *DB) tryCreate(ctx context.Context, t *target) error {
+	err := d.within(ctx, true, func(s session) error {
+		_, err := s.exec(ctx, call{text: d.server.tryMarkers(t.markers)})
+		return err
+	})
+	if d.server.tried(err) {
+		return nil
+	}
+	if err == nil || Transient(err) {
+		return err
+	}
+	return d.notCreated(ctx, t, err)
+}
+
+// Describe gives the columns of a query's result, none of whose rows is read.
+func (d *DB) Describe(ctx context.Context, q Query) ([]api.Column, error) {
+	q.Text = "SELECT * FROM (" + strings.TrimRight(q.Text, "; \t\r\n") + "\n) AS q WHERE 1 = 0" // behind what may be a comment
+	rows, err := d.Read(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return rows.Columns(), rows.Close()
 }
 
 const markerRights = "SELECT, INSERT, UPDATE"
@@ -44,7 +90,12 @@ func (d *DB) createMarkers(ctx context.Context, t *target) error {
 	if there, checked := d.hasMarkers(ctx, t); there || checked != nil {
 		return checked
 	}
-	hint := "run as a user who may: " + ddl
+	return d.notCreated(ctx, t, err)
+}
+
+// notCreated says how the table of markers can be made otherwise.
+func (d *DB) notCreated(ctx context.Context, t *target, err error) error {
+	hint := "run as a user who may: " + d.server.createMarkers(t.markers)
 	if user := d.userName(ctx); user != "" {
 		hint += fmt.Sprintf("; GRANT %s ON %s TO %s", markerRights, t.markers, user)
 	}
@@ -60,9 +111,9 @@ func (d *DB) hasMarkers(ctx context.Context, t *target) (there bool, err error) 
 	return there, err
 }
 
-// try runs every statement of Commit without rows: it shows missing rights
+// tryRows runs every statement of Commit without rows: it shows missing rights
 // and what the catalog does not tell. Nothing of it is committed.
-func (d *DB) try(ctx context.Context, s session, t *target) error {
+func (d *DB) tryRows(ctx context.Context, s session, t *target, markers bool) error {
 	w := &writer{server: d.server, session: s, target: t}
 	none := newChunk(t)
 	var err error
@@ -78,7 +129,9 @@ func (d *DB) try(ctx context.Context, s session, t *target) error {
 	if t.Write != api.WriteUpdate {
 		rights = "SELECT, INSERT, UPDATE"
 	}
-	step(t.markers, markerRights, func() error { return w.tryMarker(ctx) })
+	if markers {
+		step(t.markers, markerRights, func() error { return w.tryMarker(ctx) })
+	}
 	step(t.quoted, rights, func() error { _, err := w.find(ctx, none); return err })
 	if t.Write != api.WriteInsert && len(t.written()) > len(t.Key) { // the results may not be known yet
 		step(t.quoted, rights, func() error { _, err := w.session.exec(ctx, w.update(none, nil)); return err })

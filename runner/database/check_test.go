@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"sync"
@@ -76,7 +77,7 @@ func TestManyChecksAtOnceMakeOneTableOfMarkers(t *testing.T) {
 }
 
 func TestMissingRightsAreNamedWithTheirGrant(t *testing.T) {
-	for _, kind := range []string{"postgres", "mariadb"} {
+	for _, kind := range []string{"postgres", "mariadb", "mysql"} {
 		t.Run(kind, func(t *testing.T) {
 			dsn := databasetest.New(t, kind)
 			table := items(t, dsn, 1)
@@ -86,21 +87,27 @@ func TestMissingRightsAreNamedWithTheirGrant(t *testing.T) {
 			}
 			name := "u" + u.Path[1:9]
 			user := name
-			if kind == "mariadb" {
+			if databasetest.Dialect(kind) == "mysql" {
 				user = "'" + name + "'@'127.0.0.1'"
 			}
 			databasetest.Exec(t, dsn, "CREATE USER "+user+word(dsn, "", " PASSWORD 's3cret'", " IDENTIFIED BY 's3cret'"))
 			t.Cleanup(func() {
-				databasetest.Exec(t, dsn, map[string]string{"postgres": "DROP OWNED BY " + user, "mariadb": "SELECT 1"}[kind], "DROP USER "+user)
+				databasetest.Exec(t, dsn, word(dsn, "", "DROP OWNED BY "+user, "SELECT 1"), "DROP USER "+user)
 			})
 			u.User = url.UserPassword(name, "s3cret")
 			grant := func(rights, on string) { databasetest.Exec(t, dsn, "GRANT "+rights+" ON "+on+" TO "+user) }
 			grant("SELECT", "items")
 			db := open(t, u.String())
 			refuses(t, db, table, "_batch_commits", "run as a user who may: CREATE TABLE", "; GRANT SELECT, INSERT, UPDATE ON ", name)
+			if f, ok := errors.AsType[*api.Failure](db.Look(t.Context(), table)); !ok || !strings.Contains(f.Hint, "run as a user who may: CREATE TABLE") {
+				t.Errorf("a look gives %v", f)
+			}
 			check(t, open(t, dsn), table)
 			grant("SELECT, INSERT, UPDATE", "_batch_commits")
 			refuses(t, db, table, "run: GRANT SELECT, UPDATE ON ", "items", name)
+			if f, ok := errors.AsType[*api.Failure](db.Look(t.Context(), table)); !ok || !strings.Contains(f.Hint, "run: GRANT SELECT, UPDATE ON ") {
+				t.Errorf("a look gives %v", f)
+			}
 			grant("UPDATE", "items")
 			check(t, db, table)
 			table.Write = api.WriteUpsert
@@ -121,4 +128,57 @@ func TestATableWithoutTransactionsIsRefused(t *testing.T) {
 	dsn := databasetest.New(t, "mariadb")
 	databasetest.Exec(t, dsn, "CREATE TABLE items (id BIGINT PRIMARY KEY, p DOUBLE) ENGINE = MyISAM")
 	refuses(t, open(t, dsn), database.Table{Name: "items", Key: []string{"id"}, Results: []string{"p"}, Write: api.WriteUpdate}, "ENGINE = InnoDB")
+}
+
+// Who only looks finds what a check would find, and leaves nothing behind.
+func TestALookChangesNothing(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, dsn string) {
+		db, table := open(t, dsn), items(t, dsn, 1)
+		for range 2 {
+			if err := db.Look(t.Context(), table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := databasetest.Try(dsn, "SELECT * FROM _batch_commits"); err == nil {
+			t.Error("there are markers")
+		}
+		check(t, db, table)
+		if err := db.Look(t.Context(), table); err != nil {
+			t.Error(err)
+		}
+		table.Results = []string{"nothing"}
+		if f, ok := errors.AsType[*api.Failure](db.Look(t.Context(), table)); !ok || !strings.Contains(f.Hint, "ADD COLUMN") {
+			t.Errorf("a missing column gives %v", f)
+		}
+		columns, err := db.Describe(t.Context(), database.Query{Text: "SELECT id, p FROM items;"})
+		if err != nil || len(columns) != 2 || columns[1].Name != "p" {
+			t.Errorf("the query has %v, %v", columns, err)
+		}
+	})
+}
+
+// What would fail or go wrong after everything has been predicted is refused
+// before.
+func TestColumnsThatDoNotServeAreRefused(t *testing.T) {
+	for kind, columns := range map[string]struct{ key, instant []string }{
+		"sqlite":   {[]string{"DATETIME", "TIMESTAMP"}, nil},
+		"postgres": {[]string{"integer[]"}, []string{"date", "time", "bigint"}},
+		"mariadb":  {[]string{"FLOAT", "BIT(8)"}, []string{"DATE", "TIME", "YEAR", "BIGINT"}},
+		"mysql":    {[]string{"FLOAT", "BIT(8)"}, []string{"DATE", "TIME", "YEAR", "BIGINT"}},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			dsn := databasetest.New(t, kind)
+			db := open(t, dsn)
+			for n, key := range columns.key {
+				table := database.Table{Name: fmt.Sprint("keys", n), Key: []string{"k"}, Results: []string{"p"}, Write: api.WriteUpdate}
+				databasetest.Exec(t, dsn, "CREATE TABLE "+table.Name+" (k "+key+" PRIMARY KEY, p DOUBLE PRECISION)")
+				refuses(t, db, table, "column k of table "+table.Name+" can't be the key")
+			}
+			for n, instant := range columns.instant {
+				table := database.Table{Name: fmt.Sprint("runs", n), Key: []string{"k"}, Results: []string{"p"}, RunAt: "run_at", Write: api.WriteUpdate}
+				databasetest.Exec(t, dsn, "CREATE TABLE "+table.Name+" (k BIGINT PRIMARY KEY, p DOUBLE PRECISION, run_at "+instant+")")
+				refuses(t, db, table, "column run_at of table "+table.Name+" can't hold the instant")
+			}
+		})
+	}
 }

@@ -43,15 +43,25 @@ func (c *chunk) reset() { c.text, c.cells, c.order = c.text[:0], c.cells[:0], c.
 
 func (c *chunk) rows() int { return len(c.order) }
 
+// full tells that a statement has enough.
+func (c *chunk) full() bool { return c.rows() == statementRows || len(c.text) >= statementBytes }
+
 // cell is the text of one cell.
 func (c *chunk) cell(row, column int) ([]byte, form) {
 	found := c.cells[row*len(c.target.cells)+column]
 	return c.text[found.from:found.to], found.form
 }
 
-// add appends a row: key, kept columns, results.
-func (c *chunk) add(values []format.Value) error {
+// add appends a row: key, kept columns, results. Of a row that has a value which
+// does not fit, nothing is left.
+func (c *chunk) add(values []format.Value) (err error) {
 	t := c.target
+	text, cells := len(c.text), len(c.cells)
+	defer func() {
+		if err != nil {
+			c.text, c.cells = c.text[:text], c.cells[:cells]
+		}
+	}()
 	if expected := len(t.Key) + len(t.Keep) + len(t.Results); len(values) != expected {
 		return fmt.Errorf("has %d values, expected %d", len(values), expected)
 	}
@@ -62,8 +72,12 @@ func (c *chunk) add(values []format.Value) error {
 		from := len(c.text)
 		var form form
 		var err error
-		if c.text, form, err = appendCell(c.text, v, column, at <= len(t.Key)); err != nil {
-			return fmt.Errorf("column %s: %w", column.name, err)
+		c.text, form, err = appendCell(c.text, v, column, at <= len(t.Key))
+		if err == nil && form == formNull && t.Set && at > len(t.Key)+len(t.kept()) {
+			err = errUnset
+		}
+		if err != nil {
+			return &valueError{fmt.Errorf("column %s: %w", column.name, err)}
 		}
 		c.cells = append(c.cells, cell{from: from, to: len(c.text), form: form})
 		return nil
@@ -125,6 +139,9 @@ func (c *chunk) sort() {
 	})
 }
 
+// errUnset is a result that leaves its row as the query of the job looks for it.
+var errUnset = errors.New("the prediction is null, and the query would find the row again")
+
 var errNoKey = errors.New("is null, and a key must not be; leave such rows out of the input")
 
 // appendCell writes a value as the text that a column takes.
@@ -134,6 +151,9 @@ func appendCell(to []byte, v format.Value, c column, key bool) ([]byte, form, er
 	case !v.JSON:
 		if c.class == classJSON && !json.Valid(token) {
 			return format.AppendString(to, token), formText, nil
+		}
+		if len(token) == 0 && !c.empty && !key { // as CSV writes what is not there
+			return to, formNull, nil
 		}
 		to = append(to, token...)
 	case string(token) == "null":
@@ -164,10 +184,16 @@ func appendCell(to []byte, v format.Value, c column, key bool) ([]byte, form, er
 // finishCell checks and rewrites what was appended from an index on.
 func finishCell(to []byte, from int, c column, key bool) ([]byte, form, error) {
 	text := to[from:]
+	if whole, zeros, found := bytes.Cut(text, []byte(".")); found && c.class == classInteger && !key && len(bytes.Trim(zeros, "0")) == 0 {
+		text, to = whole, to[:from+len(whole)] // as models write the number of a class: 1.0
+	}
 	switch {
-	case c.class == classInteger && key && !integer(text):
-		// A cast would round it, and find another's row.
-		return to, formNull, fmt.Errorf("the key %.40q is no integer of 64 bits", text)
+	case c.class == classInteger && !integer(text):
+		// Some would round it, find another's row with it, or keep the text.
+		return to, formNull, fmt.Errorf("%.40q is no integer of 64 bits", text)
+	case c.class == classNumber && !number(text):
+		// Some read what is no number as 0, or as infinity.
+		return to, formNull, fmt.Errorf("%.40q is no number that the column can hold", text)
 	case c.class == classBytes:
 		raw, err := base64.StdEncoding.DecodeString(string(text))
 		if err != nil {
@@ -181,6 +207,11 @@ func finishCell(to []byte, from int, c column, key bool) ([]byte, form, error) {
 		}
 	}
 	return to, formText, nil
+}
+
+func number(text []byte) bool {
+	_, err := strconv.ParseFloat(string(text), 64)
+	return err == nil
 }
 
 func integer(text []byte) bool {

@@ -128,7 +128,11 @@ func TestAJSONColumnTakesAllResultsAsOneObject(t *testing.T) {
 		table := database.Table{Name: "items", Key: []string{"id"}, Keep: []string{"id"}, Results: []string{"label", `p"1`}, JSONColumn: "prediction", Write: api.WriteUpdate}
 		check(t, db, table)
 		wrote(t, db, commit(table, []string{"1", "1", `"set\"osa"`, "0.12345678901234567890"}), database.Result{Written: 1})
-		holds(t, dsn, "SELECT prediction FROM items", `{"label":"set\"osa","p\"1":0.12345678901234567890}`)
+		want := `{"label":"set\"osa","p\"1":0.12345678901234567890}`
+		if databasetest.Kind(dsn) == "mysql" { // whose type for JSON sorts names by length and has doubles
+			want = `{"p\"1": 0.12345678901234568, "label": "set\"osa"}`
+		}
+		holds(t, dsn, "SELECT prediction FROM items", want)
 	})
 }
 
@@ -174,8 +178,9 @@ func TestCellsKeepAllTheirDigits(t *testing.T) {
 }
 
 func TestKeysOfEveryTypeFindTheirRows(t *testing.T) {
-	keys := []struct{ name, sqlite, postgres, mariadb, literal, cell string }{
+	keys := []struct{ name, sqlite, postgres, mysql, literal, cell string }{
 		{"text", "TEXT", "text", "VARCHAR(50) CHARACTER SET latin1", "'ä b'", `"ä b"`},
+		{"newer", "TEXT", "text", "VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci", "'ä €'", `"ä €"`},
 		{"bin", "TEXT", "varchar(9)", "VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "'€'", "text:€"},
 		{"char", "TEXT", "char(9)", "CHAR(9)", "'ab'", "text:ab"},
 		{"uuid", "TEXT", "uuid", "UUID", "'6ccd780c-baba-1026-9564-5b8c656024db'", `"6ccd780c-baba-1026-9564-5b8c656024db"`},
@@ -189,7 +194,8 @@ func TestKeysOfEveryTypeFindTheirRows(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, dsn string) {
 		db := open(t, dsn)
 		for _, key := range keys {
-			if key.sqlite == "-" && databasetest.Kind(dsn) == "sqlite" {
+			kind := word(dsn, key.sqlite, key.postgres, key.mysql)
+			if kind == "-" || kind == "UUID" && databasetest.Kind(dsn) == "mysql" {
 				continue // it has no such type
 			}
 			literal := key.literal
@@ -197,7 +203,7 @@ func TestKeysOfEveryTypeFindTheirRows(t *testing.T) {
 				literal = word(dsn, "x'00ff'", `'\x00ff'`, "x'00ff'")
 			}
 			name := "keys_" + key.name
-			databasetest.Exec(t, dsn, "CREATE TABLE "+name+" (k "+word(dsn, key.sqlite, key.postgres, key.mariadb)+" PRIMARY KEY, p DOUBLE PRECISION)", "INSERT INTO "+name+" (k) VALUES ("+literal+")")
+			databasetest.Exec(t, dsn, "CREATE TABLE "+name+" (k "+kind+" PRIMARY KEY, p DOUBLE PRECISION)", "INSERT INTO "+name+" (k) VALUES ("+literal+")")
 			table := database.Table{Name: name, Key: []string{"k"}, Results: []string{"p"}, Write: api.WriteUpsert}
 			check(t, db, table)
 			c := commit(table, []string{key.cell, "0.5"})

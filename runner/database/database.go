@@ -16,7 +16,9 @@ import (
 // goroutine.
 type DB struct {
 	server  server
+	limits  limits
 	targets sync.Map // tables as the catalog has them: key of a Table → *target
+	pruned  sync.Map // when tables of markers were last looked through: quoted name → time.Time
 	// surprised tells that rows are being deleted or taken: the last commit that
 	// looked found some.
 	surprised atomic.Bool
@@ -65,7 +67,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	if err != nil {
 		return nil, unopened(address, explain(err))
 	}
-	d := &DB{server: server}
+	d := &DB{server: server, limits: defaultLimits}
 	if _, err := d.Now(ctx); err != nil {
 		d.Close()
 		return nil, unopened(address, err)
@@ -117,7 +119,7 @@ func (d *DB) Now(ctx context.Context) (time.Time, error) {
 
 // within runs work in one transaction and takes back what it did not commit.
 func (d *DB) within(ctx context.Context, writes bool, work func(session) error) error {
-	s, err := d.server.begin(ctx, writes)
+	s, err := d.begin(ctx, writes)
 	if err != nil {
 		return err
 	}

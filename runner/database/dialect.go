@@ -27,20 +27,31 @@ type dialect interface {
 	columns(ctx context.Context, s session, schema, table string) (string, []column, error)
 	uniques(ctx context.Context, s session, schema, table string) ([]index, error)
 	createMarkers(table string) string
+	// tryMarkers is createMarkers to be taken back; where nothing is, it fails
+	// with an error that tried knows, behind the check of rights.
+	tryMarkers(table string) string
+	tried(err error) bool
 	// insertIgnoring makes an INSERT one that writes nothing where the marker
 	// exists, if that can be said.
 	insertIgnoring(insert string) string
 	duplicate(err error) bool
+	// immediately is a statement that has constraints checked at once which
+	// would be checked by COMMIT; empty where there are none.
+	immediately() string
 	denied(err error) bool
 
 	// source is a FROM item with the alias i for rows of a chunk, given as
 	// arguments.
 	source(c *chunk, rows []int, s *statement) string
+	number() string                     // the number of a source's row
 	firstNumber() int                   // what the rows of a source are counted from
 	cell(at int) string                 // one of its cells
 	key(c column, cell string) string   // a cell made comparable with a key column
 	value(c column, cell string) string // a cell made assignable to a column
-	instant(t time.Time) string         // as an argument
+	// canonical is a text that two cells share exactly where a key column finds
+	// them equal; it is not empty, and NULL where the column can't hold the cell.
+	canonical(c column, cell string) string
+	instant(t time.Time) string // as an argument
 	find(t *target, status, source, on string) string
 	update(t *target, sets []string, source, on string) string
 }

@@ -45,7 +45,7 @@ func until(t *testing.T, db *database.DB, c database.Commit) database.Result {
 // The connection ends when the client has sent COMMIT: half the time the
 // server never sees it, half the time it commits and nobody hears of it.
 func TestACommitInDoubtHappensOnce(t *testing.T) {
-	for _, kind := range []string{"postgres", "mariadb"} {
+	for _, kind := range []string{"postgres", "mariadb", "mysql"} {
 		t.Run(kind, func(t *testing.T) {
 			dsn := databasetest.New(t, kind)
 			behind, p := throughProxy(t, dsn)
@@ -55,12 +55,12 @@ func TestACommitInDoubtHappensOnce(t *testing.T) {
 			databasetest.Exec(t, dsn, map[string][]string{
 				"postgres": {"CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.writes := OLD.writes + 1; RETURN NEW; END'",
 					"CREATE TRIGGER counted BEFORE UPDATE ON items FOR EACH ROW EXECUTE FUNCTION counted()"},
-				"mariadb": {"CREATE TRIGGER counted BEFORE UPDATE ON items FOR EACH ROW SET NEW.writes = OLD.writes + 1"},
-			}[kind]...)
+				"mysql": {"CREATE TRIGGER counted BEFORE UPDATE ON items FOR EACH ROW SET NEW.writes = OLD.writes + 1"},
+			}[databasetest.Dialect(kind)]...)
 			table := database.Table{Name: "items", Key: []string{"id"}, Results: []string{"p"}, Write: api.WriteUpdate}
 			check(t, db, table)
 			// As the protocols frame it: READ COMMITTED is no commit.
-			word := map[string][]byte{"postgres": []byte("COMMIT\x00"), "mariadb": []byte("\x03COMMIT")}[kind]
+			word := map[string][]byte{"postgres": []byte("COMMIT\x00"), "mysql": []byte("\x03COMMIT")}[databasetest.Dialect(kind)]
 			already := 0
 			for n := range 100 {
 				c := commit(table)
@@ -84,7 +84,7 @@ func TestACommitInDoubtHappensOnce(t *testing.T) {
 }
 
 func TestAConnectionLostInTheMiddleLeavesNothing(t *testing.T) {
-	for _, kind := range []string{"postgres", "mariadb"} {
+	for _, kind := range []string{"postgres", "mariadb", "mysql"} {
 		for _, at := range []string{"_batch_commits", "items", "UPDATE"} {
 			t.Run(kind+" "+at, func(t *testing.T) {
 				dsn := databasetest.New(t, kind)

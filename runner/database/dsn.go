@@ -30,6 +30,10 @@ func parseDSN(dsn string) (address, error) {
 	if err != nil {
 		return address{}, badDSN("it is not a URL: percent-encode what a user name or password holds beside letters and digits")
 	}
+	// Behind what is taken for the host there may be a part of the password.
+	if u.Fragment != "" || strings.HasSuffix(dsn, "#") || u.Scheme != "sqlite" && strings.Count(strings.TrimSpace(dsn), "@") > 1 || u.User == nil && u.Scheme != "sqlite" && strings.Contains(dsn, "@") {
+		return address{}, badDSN("a raw #, ?, / or @ ends what it stands in: percent-encode what a user name or password holds beside letters and digits")
+	}
 	a := address{url: u}
 	switch u.Scheme {
 	case "postgres", "postgresql":
@@ -48,7 +52,7 @@ func parseDSN(dsn string) (address, error) {
 }
 
 func badDSN(why string) error {
-	return api.Fail(api.Reason(api.ClassConfig), "see the input.sql.dsn and output.sql.dsn of the job, and the secret they name",
+	return api.Fail(api.Reason(api.ClassConfig), "correct the file, secret or variable that the job's dsn names",
 		fmt.Errorf("read dsn: %s", why))
 }
 

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -35,7 +36,25 @@ func notConnected(ctx context.Context, err error) error {
 	if ctx.Err() != nil || config(err) {
 		return fmt.Errorf("connect: %w", err)
 	}
+	if hint := untrusted(err); hint != "" {
+		return fail(hint, fmt.Errorf("connect: %s", reason(err)))
+	}
 	return &unreachable{err}
+}
+
+// untrusted is the remedy where TLS can't be had as the DSN wants it; empty where
+// that is not what is wrong.
+func untrusted(err error) string {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "give the authority that has signed the server's certificate (PostgreSQL: sslrootcert=/path in the DSN; MySQL: in the system's certificates), " +
+			"name the host as the certificate does, or have the certificate renewed"
+	}
+	// Where TLS is preferred only, what the server said without it comes last.
+	text := strings.TrimSpace(err.Error())
+	if errors.Is(err, mysql.ErrNoTLS) || strings.HasSuffix(text, "server refused TLS connection") {
+		return "turn TLS on at the server, or say in the DSN that there is none (PostgreSQL: sslmode=disable; MySQL: tls=false)"
+	}
+	return ""
 }
 
 // reason is what an error of a connection comes down to, in one line.
@@ -49,10 +68,20 @@ func reason(err error) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok {
 		return e.Err.Error()
 	}
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return e.Error()
+	}
 	if e, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		err = e.Unwrap() // it names user and database again
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	switch text := strings.Join(strings.Fields(err.Error()), " "); {
+	case strings.Contains(text, "received unexpected message"):
+		return "what answers there does not speak PostgreSQL's protocol"
+	case strings.Contains(text, "server refused TLS connection"):
+		return "the server refuses TLS"
+	default:
+		return text
+	}
 }
 
 // Transient tells whether an error passes by itself: a deadlock, a
@@ -109,7 +138,7 @@ func transientState(code string) bool {
 
 // transientNumbers are errors of MySQL and MariaDB.
 var transientNumbers = map[uint16]bool{
-	1020: true, 1205: true, 1213: true, // row changed, lock wait timeout, deadlock
+	1020: true, 1205: true, 1213: true, 3572: true, // row changed, lock wait timeout, deadlock, not waited for
 	1040: true, 1203: true, // too many connections
 	1053: true, 1077: true, 1079: true, 1927: true, 3169: true, 4031: true, // shutdown, killed, idle
 	1158: true, 1159: true, 1160: true, 1161: true, 1184: true, // connection

@@ -29,9 +29,9 @@ func open(t testing.TB, dsn string) *database.DB {
 }
 
 // words are names of types that differ between the databases, in the order
-// sqlite, postgres, mariadb.
-func word(dsn, sqlite, postgres, mariadb string) string {
-	return map[string]string{"sqlite": sqlite, "postgres": postgres, "mariadb": mariadb}[databasetest.Kind(dsn)]
+// sqlite, postgres, mysql.
+func word(dsn, sqlite, postgres, mysql string) string {
+	return map[string]string{"sqlite": sqlite, "postgres": postgres, "mysql": mysql}[databasetest.Dialect(databasetest.Kind(dsn))]
 }
 
 // quote quotes a name as the database does.
@@ -91,8 +91,11 @@ func series(dsn, insert string, last int) string {
 	if databasetest.Kind(dsn) == "postgres" {
 		return fmt.Sprintf("%s FROM generate_series(1, %d) AS s(n)", insert, last)
 	}
-	if databasetest.Kind(dsn) == "mariadb" {
+	switch databasetest.Kind(dsn) {
+	case "mariadb":
 		return fmt.Sprintf("%s FROM (SELECT seq AS n FROM seq_1_to_%d) AS s", insert, last)
+	case "mysql":
+		return fmt.Sprintf("%s FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', %d), ']'), '$[*]' COLUMNS (n FOR ORDINALITY)) AS s", insert, last-1)
 	}
 	return fmt.Sprintf("%s FROM (WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %d) SELECT n FROM s) AS s", insert, last)
 }

@@ -88,11 +88,15 @@ func markedResult(rows, gone string) (Result, error) {
 	return result, err
 }
 
-// prunedRuns bounds what one call of PruneMarkers removes.
-const prunedRuns = 100
+// prunedRuns bounds what one call of PruneMarkers removes; pruneEvery is how often
+// it looks through a table, which has no index for that.
+const (
+	prunedRuns = 100
+	pruneEvery = 24 * time.Hour
+)
 
 // PruneMarkers removes markers that are older than they are kept, of some runs at
-// a time, but for those of one run. A user without the right to delete them
+// a time and once a day, but for those of one run. A user without the right to delete them
 // leaves them to others.
 func (d *DB) PruneMarkers(ctx context.Context, t Table, except string, keep time.Duration) error {
 	now, err := d.Now(ctx)
@@ -101,6 +105,10 @@ func (d *DB) PruneMarkers(ctx context.Context, t Table, except string, keep time
 	}
 	before := now.Add(-keep).Format(time.DateTime)
 	err = d.besideTable(ctx, t, true, func(w *writer) error {
+		if last, ok := d.pruned.Load(w.target.markers); ok && now.Sub(last.(time.Time)) < pruneEvery {
+			return nil
+		}
+		d.pruned.Store(w.target.markers, now)
 		// Looked for without locks: others are writing theirs.
 		s := &statement{dialect: d.server}
 		run, at := d.server.quote("run"), d.server.quote("at")

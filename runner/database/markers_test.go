@@ -77,7 +77,8 @@ func TestMarkersAreAwaitedWhileASessionMayCommit(t *testing.T) {
 // to ask: there one writer waits for the other anyway.
 func untilOneWaits(t *testing.T, dsn string) {
 	t.Helper()
-	waiting := word(dsn, "", "SELECT count(*) FROM pg_locks WHERE NOT granted", "SELECT variable_value FROM information_schema.GLOBAL_STATUS WHERE variable_name = 'INNODB_ROW_LOCK_CURRENT_WAITS'")
+	status := map[string]string{"mariadb": "information_schema.GLOBAL_STATUS", "mysql": "performance_schema.global_status"}[databasetest.Kind(dsn)]
+	waiting := word(dsn, "", "SELECT count(*) FROM pg_locks WHERE NOT granted", "SELECT variable_value FROM "+status+" WHERE variable_name = 'Innodb_row_lock_current_waits'")
 	for waiting != "" && t.Context().Err() == nil && databasetest.Query(t, dsn, waiting)[0][0] == "0" {
 	}
 }

@@ -64,6 +64,9 @@ func mysqlConfig(u *url.URL) (*mysql.Config, error) {
 		}
 		config.Timeout = timeout
 	}
+	dials := *dialer
+	dials.Timeout = config.Timeout
+	config.DialFunc = dials.DialContext
 	config.Collation = "utf8mb4_general_ci"
 	config.ClientFoundRows = true
 	config.InterpolateParams = true // one round trip a statement, not three

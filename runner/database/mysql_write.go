@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,6 +74,9 @@ WHERE c.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND c.table_name = ? 
 	for _, row := range rows {
 		c := column{name: row[3], charset: row[6], collation: row[7], required: row[8] == "1"}
 		c.class, c.cast = mysqlClass(row[4], row[5])
+		c.noKey = row[4] == "float" || row[4] == "bit" || c.class == classJSON
+		c.noInstant = c.class != classInstant && c.charset == ""
+		c.empty = c.charset != "" || c.class == classBytes
 		if slices.Contains(checked, c.name) {
 			c.class = classJSON
 		}
@@ -101,6 +105,8 @@ func (m *mySQL) jsonColumns(ctx context.Context, s session, schema, table string
 // mysqlClass judges a column by its data type, and gives the type that a text
 // is cast to before it is compared with it; none for texts.
 func mysqlClass(kind, full string) (class, string) {
+	_, digits, _ := strings.Cut(full, "(")
+	digits = "(" + cmp.Or(strings.TrimRight(digits, ")"), "0") + ")" // behind the point, of times
 	switch kind {
 	case "tinyint", "smallint", "mediumint", "int", "bigint", "year":
 		if strings.Contains(full, "unsigned") {
@@ -116,9 +122,9 @@ func mysqlClass(kind, full string) (class, string) {
 	case "date":
 		return classText, "DATE"
 	case "time":
-		return classText, "TIME(6)"
+		return classText, "TIME" + digits
 	case "datetime", "timestamp":
-		return classInstant, "DATETIME(6)"
+		return classInstant, "DATETIME" + digits
 	case "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob":
 		return classBytes, ""
 	case "json":
@@ -143,6 +149,13 @@ func (m *mySQL) createMarkers(table string) string {
 		"PRIMARY KEY (`run`, `run_attempt`, `unit`)) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 }
 
+// tryMarkers names one column twice: DDL can't be taken back here.
+func (m *mySQL) tryMarkers(table string) string {
+	return "CREATE TABLE " + table + " (`run` INTEGER, `run` INTEGER)"
+}
+
+func (m *mySQL) tried(err error) bool { return mysqlNumber(err, 1060) }
+
 // insertIgnoring leaves the statement as it is: IGNORE would ignore more than
 // a marker that is there.
 func (m *mySQL) insertIgnoring(insert string) string { return insert }
@@ -153,6 +166,8 @@ func mysqlNumber(err error, numbers ...uint16) bool {
 }
 
 func (m *mySQL) duplicate(err error) bool { return mysqlNumber(err, 1062, 1586) }
+
+func (m *mySQL) immediately() string { return "" }
 
 func (m *mySQL) denied(err error) bool { return mysqlNumber(err, 1044, 1142, 1143) }
 
@@ -165,6 +180,7 @@ func (m *mySQL) source(c *chunk, rows []int, s *statement) string {
 	return fmt.Sprintf("JSON_TABLE(%s, '$[*]' COLUMNS (n FOR ORDINALITY%s)) AS i", s.arg(string(c.appendRows(nil, rows))), columns.String())
 }
 
+func (m *mySQL) number() string             { return "i.n" }
 func (m *mySQL) firstNumber() int           { return 1 }
 func (m *mySQL) cell(at int) string         { return fmt.Sprintf("i.c%d", at) }
 func (m *mySQL) instant(t time.Time) string { return t.UTC().Format(mysqlInstant) }
@@ -192,9 +208,11 @@ func (m *mySQL) value(c column, cell string) string {
 }
 
 // The order of a straight join is that of the chunk: its rows are looked up,
-// and locked, one after the other by the key's index.
+// and locked, one after the other by the key's index. MySQL wants to hear that
+// it is not the chunk which is locked; MariaDB, which reads that as a comment,
+// has no words for it.
 func (m *mySQL) find(t *target, status, source, on string) string {
-	return fmt.Sprintf("SELECT i.n, %s FROM %s STRAIGHT_JOIN %s AS t FORCE INDEX (%s) ON %s FOR UPDATE", status, source, t.quoted, m.quote(t.index), on)
+	return fmt.Sprintf("SELECT i.n, %s FROM %s STRAIGHT_JOIN %s AS t FORCE INDEX (%s) ON %s FOR UPDATE /*!80001 OF t */", status, source, t.quoted, m.quote(t.index), on)
 }
 
 func (m *mySQL) update(t *target, sets []string, source, on string) string {

@@ -46,6 +46,11 @@ func openPostgres(u *url.URL) (server, error) {
 	}
 	config.RuntimeParams["application_name"] = "batch-runner"
 	config.RuntimeParams["client_encoding"] = "UTF8"
+	dials := *dialer
+	if config.ConnectTimeout > 0 {
+		dials.Timeout = config.ConnectTimeout
+	}
+	config.DialFunc = dials.DialContext
 	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		_, err := conn.Exec(ctx, postgresInit).ReadAll()
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,8 +34,11 @@ func (p *postgres) types() types {
 }
 
 func (p *postgres) columns(ctx context.Context, s session, schema, table string) (string, []column, error) {
-	rows, err := s.query(ctx, `SELECT n.nspname, a.attname, pg_catalog.format_type(a.atttypid, -1), b.typname,
-  a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
+	rows, err := s.query(ctx, `SELECT n.nspname, a.attname,
+  pg_catalog.format_type(a.atttypid, CASE WHEN b.typname ~ '^(numeric|time|interval)' THEN a.atttypmod ELSE -1 END), b.typname,
+  a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
+  (SELECT quote_ident(s.nspname) || '.' || quote_ident(l.collname) FROM pg_catalog.pg_collation AS l JOIN pg_catalog.pg_namespace AS s ON s.oid = l.collnamespace
+   WHERE l.oid = a.attcollation AND l.collname <> 'default')
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
@@ -48,7 +52,11 @@ ORDER BY a.attnum`, schema, table)
 	var found []column
 	for _, row := range rows {
 		schema = row[0]
-		found = append(found, column{name: row[1], cast: row[2], class: postgresClass(row[3]), required: row[4] == "t"})
+		c := column{name: row[1], cast: row[2], class: postgresClass(row[3]), required: row[4] == "t", collation: row[5]}
+		c.empty = slices.Contains(postgresTexts, row[3])
+		c.noKey = strings.HasSuffix(c.cast, "[]") || row[3] == "json"
+		c.noInstant = !c.empty && !strings.HasPrefix(row[3], "timestamp")
+		found = append(found, c)
 	}
 	if schema == "" { // of markers beside a table that is not there
 		schema = "public"
@@ -56,10 +64,15 @@ ORDER BY a.attnum`, schema, table)
 	return schema, found, nil
 }
 
+// postgresTexts are types that an empty text is a value of.
+var postgresTexts = []string{"text", "varchar", "bpchar", "name", "citext", "bytea"}
+
 func postgresClass(name string) class {
 	switch name {
 	case "int2", "int4", "int8":
 		return classInteger
+	case "numeric":
+		return classDecimal
 	case "json", "jsonb":
 		return classJSON
 	case "bytea":
@@ -97,6 +110,9 @@ func (p *postgres) createMarkers(table string) string {
 		`"rows" bigint NOT NULL, "gone" text NOT NULL, "hash" text NOT NULL, "at" timestamptz NOT NULL, PRIMARY KEY ("run", "run_attempt", "unit"))`
 }
 
+func (p *postgres) tryMarkers(table string) string { return p.createMarkers(table) }
+func (p *postgres) tried(error) bool               { return false }
+
 func (p *postgres) insertIgnoring(insert string) string { return insert + " ON CONFLICT DO NOTHING" }
 
 func postgresState(err error, code string) bool {
@@ -105,6 +121,8 @@ func postgresState(err error, code string) bool {
 }
 
 func (p *postgres) duplicate(err error) bool { return postgresState(err, "23505") }
+
+func (p *postgres) immediately() string { return "SET CONSTRAINTS ALL IMMEDIATE" }
 
 func (p *postgres) denied(err error) bool { return postgresState(err, "42501") }
 
@@ -143,6 +161,7 @@ func (c *chunk) appendArray(to []byte, rows []int, column int) []byte {
 	return append(to, '}')
 }
 
+func (p *postgres) number() string             { return "i.n" }
 func (p *postgres) firstNumber() int           { return 1 }
 func (p *postgres) cell(at int) string         { return fmt.Sprintf("i.c%d", at) }
 func (p *postgres) instant(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

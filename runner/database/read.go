@@ -55,7 +55,7 @@ func (d *DB) Read(ctx context.Context, q Query) (*Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.server.begin(ctx, false)
+	s, err := d.begin(ctx, false)
 	if err != nil {
 		return nil, explain(err)
 	}

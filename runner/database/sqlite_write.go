@@ -49,11 +49,16 @@ func (f *sqliteFile) columns(ctx context.Context, s session, schema, table strin
 		schema = "main"
 	}
 	// Not the hidden columns of virtual tables; those that are generated, too.
-	rows, err := s.query(ctx, `SELECT name, type, "notnull" = 1 AND dflt_value IS NULL AND NOT (pk = 1 AND upper(type) = 'INTEGER') AND hidden = 0
-FROM pragma_table_xinfo(?1, ?2) WHERE hidden <> 1 ORDER BY cid`, table, schema)
+	rows, err := s.query(ctx, `SELECT name, type, "notnull" = 1 AND dflt_value IS NULL AND NOT (pk = 1 AND upper(type) = 'INTEGER') AND hidden = 0,
+  (SELECT i.coll FROM pragma_index_list(?1, ?2) AS l JOIN pragma_index_xinfo(l.name, ?2) AS i WHERE l."unique" = 1 AND i.key = 1 AND i.name = c.name)
+FROM pragma_table_xinfo(?1, ?2) AS c WHERE hidden <> 1 ORDER BY cid`, table, schema)
 	var found []column
 	for _, row := range rows {
-		found = append(found, column{name: row[0], class: sqliteClass(row[1]), required: row[2] == "1"})
+		c := column{name: row[0], class: sqliteClass(row[1]), required: row[2] == "1", collation: row[3]}
+		c.empty = c.class != classInteger && c.class != classNumber
+		// It is read as an instant, whatever text is in it.
+		c.noKey = c.class == classText && strings.Contains(strings.ToUpper(row[1]), "TIME")
+		found = append(found, c)
 	}
 	return schema, found, err
 }
@@ -90,6 +95,9 @@ func (f *sqliteFile) createMarkers(table string) string {
 		`"rows" INTEGER NOT NULL, "gone" TEXT NOT NULL, "hash" TEXT NOT NULL, "at" TEXT NOT NULL, PRIMARY KEY ("run", "run_attempt", "unit"))`
 }
 
+func (f *sqliteFile) tryMarkers(table string) string { return f.createMarkers(table) }
+func (f *sqliteFile) tried(error) bool               { return false }
+
 func (f *sqliteFile) insertIgnoring(insert string) string { return insert + " ON CONFLICT DO NOTHING" }
 
 func (f *sqliteFile) duplicate(err error) bool {
@@ -98,6 +106,8 @@ func (f *sqliteFile) duplicate(err error) bool {
 	return ok && (e.Code() == unique || e.Code() == primaryKey || e.Code() == rowid)
 }
 
+func (f *sqliteFile) immediately() string { return "PRAGMA defer_foreign_keys = OFF" }
+
 func (f *sqliteFile) denied(error) bool { return false }
 
 // source is one JSON array of rows.
@@ -105,6 +115,7 @@ func (f *sqliteFile) source(c *chunk, rows []int, s *statement) string {
 	return "json_each(" + s.arg(string(c.appendRows(nil, rows))) + ") AS i"
 }
 
+func (f *sqliteFile) number() string             { return "i.key" }
 func (f *sqliteFile) firstNumber() int           { return 0 }
 func (f *sqliteFile) cell(at int) string         { return fmt.Sprintf("(i.value ->> %d)", at) }
 func (f *sqliteFile) instant(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -25,6 +25,9 @@ type Table struct {
 	// OnlyIfUnset leaves rows alone whose results are set: where any of them is
 	// not NULL.
 	OnlyIfUnset bool
+	// Set says that no result may be NULL, which is refused: whoever looks for rows
+	// without one would find the row again.
+	Set bool
 }
 
 // results are the columns that predictions are written to.
@@ -53,7 +56,8 @@ type class int
 const (
 	classText class = iota
 	classInteger
-	classNumber // decimals and floats
+	classNumber  // decimals and floats
+	classDecimal // PostgreSQL's, which the server reads
 	classBoolean
 	classJSON
 	classBytes
@@ -67,8 +71,11 @@ type column struct {
 	cast      string // the type as a cast names it
 	class     class
 	charset   string // of MySQL's text
-	collation string
-	required  bool // an INSERT must give it: NOT NULL without a default
+	collation string // of texts, and in PostgreSQL where it is not the default
+	noKey     bool   // what is written to it is not what it is found by
+	noInstant bool   // it has no place for a date and a time of day
+	empty     bool   // an empty text is a value of it
+	required  bool   // an INSERT must give it: NOT NULL without a default
 }
 
 // index is a unique index.
@@ -155,6 +162,15 @@ func (d *DB) findColumns(t *target, columns []column) error {
 		}
 		return failf(hint,
 			"table %s has no column %s", t.Name, namesOf(missing))
+	}
+	for _, c := range t.key() {
+		if c.noKey {
+			return failf("name a key of integers, decimals, texts or instants", "column %s of table %s can't be the key: its type does not find again what is written to it", c.name, t.Name)
+		}
+	}
+	if t.runAt.noInstant {
+		return failf(fmt.Sprintf("name a column of type %s in output.sql.run_at, or run: ALTER TABLE %s ADD COLUMN %s %s", types.instant, t.quoted, d.server.quote(t.name+"_run_at"), types.instant),
+			"column %s of table %s can't hold the instant of a run, down to the second", t.RunAt, t.Name)
 	}
 	if t.Write == api.WriteUpdate {
 		return nil

@@ -74,7 +74,7 @@ func (w *writer) chunks(c Commit, write func(*chunk) error) error {
 		if err := part.add(values); err != nil {
 			return fmt.Errorf("record %d: %w", seen, err)
 		}
-		if part.rows() == statementRows || len(part.text) >= statementBytes {
+		if part.full() {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -111,17 +111,21 @@ func (w *writer) write(ctx context.Context, part *chunk, result *Result) error {
 	if len(updates) > 0 {
 		rows, err := w.session.exec(ctx, w.update(part, updates))
 		if err == nil && rows[0] != int64(len(updates)) {
-			err = fmt.Errorf("%d took place; two records may name one row, by keys that the table finds equal", rows[0])
+			err = &valueError{fmt.Errorf("%d took place; two records may name one row, by keys that the table finds equal, or a trigger leaves rows out", rows[0])}
 		}
 		if err != nil {
 			return fmt.Errorf("update %d rows: %w", len(updates), err)
 		}
 	}
 	if len(inserts) > 0 {
-		if _, err := w.session.exec(ctx, w.insert(part, inserts)); err != nil {
-			if w.server.duplicate(err) {
-				err = &racedError{err}
-			}
+		rows, err := w.session.exec(ctx, w.insert(part, inserts))
+		switch {
+		case w.server.duplicate(err):
+			err = &racedError{err}
+		case err == nil && rows[0] != int64(len(inserts)):
+			err = &valueError{fmt.Errorf("%d took place; a trigger or rule of the table leaves rows out", rows[0])}
+		}
+		if err != nil {
 			return fmt.Errorf("insert %d rows: %w", len(inserts), err)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 
 const (
 	// publishTimeout is how long publishing is tried before the run fails.
-	publishTimeout = time.Hour
+	publishTimeout = api.StorageLimit
 	// publishPause is the wait before the next try; it doubles up to
 	// publishPauseMax.
 	publishPause, publishPauseMax = time.Second, 30 * time.Second
@@ -64,6 +64,15 @@ func (x *execution) nextRevision(ctx context.Context) (int64, error) {
 // run and stores what publishing will do. After it nothing can stop the run
 // but publishing itself.
 func (x *execution) commit(ctx context.Context) error {
+	if additive(x.job) { // what a table refuses must be known before the run is judged
+		err := x.revealHidden(ctx)
+		if failure, ok := errors.AsType[*api.Failure](err); ok && failure.Reason == api.ReasonPublish {
+			return failure
+		}
+		if err != nil {
+			x.log.Warn("show what is staged", "error", err) // publishing will, or say what is wrong
+		}
+	}
 	ahead, err := x.prospect(ctx)
 	if err != nil {
 		return err
@@ -142,6 +151,7 @@ func (x *execution) intent(tx *store.Tx, counted store.Run, end verdict, ahead p
 func (x *execution) publish(ctx context.Context) error {
 	intent := x.run.Intent
 	pause, since := publishPause, x.e.Now()
+	told := false
 	var gone map[int64]sink.Gone
 	for !intent.NoOutput {
 		var err error
@@ -154,6 +164,12 @@ func (x *execution) publish(ctx context.Context) error {
 			return x.failPublish(ctx, err)
 		}
 		x.log.Warn("publish again", "in", pause, "error", err)
+		if !told {
+			told = true
+			if err := x.event(ctx, "storage", err.Error()); err != nil {
+				return err
+			}
+		}
 		if err := x.rest(ctx, pause); err != nil {
 			return err
 		}

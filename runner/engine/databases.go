@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -32,6 +34,18 @@ type openDatabase struct {
 
 func newDatabases(secrets *secret.Resolver) *databases {
 	return &databases{secrets: secrets, byDSN: map[string]*openDatabase{}}
+}
+
+// of is get for a field of the job, which errors name.
+func (d *databases) of(ctx context.Context, field string, ref api.SecretRef) (*database.DB, error) {
+	db, err := d.get(ctx, ref)
+	if failure, ok := errors.AsType[*api.Failure](err); ok {
+		return nil, api.Fail(failure.Reason, failure.Hint, fmt.Errorf("%s: %w", field, failure.Err))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	return db, nil
 }
 
 // get opens a database, or gives one that is open.

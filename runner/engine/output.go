@@ -30,8 +30,9 @@ type output interface {
 
 	// CheckPublished fails unless all of the parts are visible still.
 	CheckPublished(ctx context.Context, parts []sink.PublishedPart) error
-	// PublishedBy is the run whose output is there now, and would be replaced.
-	PublishedBy(ctx context.Context) (run string, err error)
+	// PublishedBy is the run whose output is there now, and would be replaced,
+	// with the revision that it is.
+	PublishedBy(ctx context.Context) (run string, revision int64, err error)
 	// NextRevision is the revision that a publish would have now, as far as the
 	// output itself knows.
 	NextRevision(ctx context.Context) (int64, error)
@@ -58,7 +59,9 @@ func (e *Engine) openOutput(job api.Job, uid string, o api.Occasion) (output, er
 	staged := filepath.Join(e.RunDir(o.Run), "staged")
 	switch {
 	case job.Output.SQL != nil:
-		db := func(ctx context.Context) (*database.DB, error) { return e.databases.get(ctx, job.Output.SQL.DSN) }
+		db := func(ctx context.Context) (*database.DB, error) {
+			return e.databases.of(ctx, "output.sql.dsn", job.Output.SQL.DSN)
+		}
 		return sink.OpenTable(e.FS, staged, db, job, o), nil
 	case api.IsObject(job.Output.Files.URI):
 		objects, err := sink.OpenObjects(e.FS, staged, e.Inputs.Objects, *job.Output.Files, job.Name, uid, o)
@@ -127,7 +130,7 @@ func additive(job api.Job) bool { return job.Output.SQL != nil }
 type folder struct{ *sink.Files }
 
 func (f folder) Prepare(context.Context) error                          { return f.Files.Prepare() }
-func (f folder) PublishedBy(context.Context) (string, error)            { return f.Files.PublishedBy() }
+func (f folder) PublishedBy(context.Context) (string, int64, error)     { return f.Files.PublishedBy() }
 func (f folder) NextRevision(context.Context) (int64, error)            { return f.Files.NextRevision() }
 func (f folder) Abandon(context.Context) error                          { return f.Files.Abandon() }
 func (f folder) Sweep(context.Context) error                            { return f.Files.Sweep() }

@@ -35,12 +35,8 @@ func (x *execution) openOutput(ctx context.Context) error {
 		return err
 	}
 	staged := map[string]bool{}
-	var hidden []store.MiniBatch
 	err := x.e.Store.Parts(x.run.ID, func(m store.MiniBatch) error {
 		staged[m.StagedPath] = true
-		if m.State == api.MiniBatchStaged {
-			hidden = append(hidden, m)
-		}
 		return nil
 	})
 	if err != nil {
@@ -56,8 +52,24 @@ func (x *execution) openOutput(ctx context.Context) error {
 	if err := x.out.SweepStaged(staged); err != nil {
 		x.log.Warn("remove staged parts that nobody needs", "error", err) // costs disk, not data
 	}
+	return x.revealHidden(ctx)
+}
+
+// revealHidden shows what is staged only, where the run shows its mini-batches
+// one by one.
+func (x *execution) revealHidden(ctx context.Context) error {
 	if !x.progressive() {
 		return nil
+	}
+	var hidden []store.MiniBatch
+	err := x.e.Store.Parts(x.run.ID, func(m store.MiniBatch) error {
+		if m.State == api.MiniBatchStaged {
+			hidden = append(hidden, m)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for _, m := range hidden {
 		err := x.reveal(ctx, m, store.Staged{Path: m.StagedPath, Records: m.StagedRecords, Bytes: m.Bytes, SHA256: m.SHA256})
@@ -102,6 +114,12 @@ func (x *execution) reveal(ctx context.Context, m store.MiniBatch, staged store.
 	}
 	part := sink.PublishedPart{MiniBatch: m.Number, Staged: sink.Staged{Path: staged.Path, Records: staged.Records, Bytes: staged.Bytes, SHA256: staged.SHA256}}
 	gone, err := x.out.Show(ctx, part, x.planColumns())
+	if refused, ok := errors.AsType[*sink.Refused](err); ok {
+		if m, part, err = x.leaveOut(ctx, m, part, refused); err != nil {
+			return err
+		}
+		gone, err = x.out.Show(ctx, part, x.planColumns())
+	}
 	if err != nil {
 		return err
 	}

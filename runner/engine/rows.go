@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/sink"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 	"github.com/batchpattern/terraform-provider-batch/runner/split"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
@@ -14,7 +15,7 @@ import (
 func (p *planner) readQuery() error {
 	x := p.x
 	p.notes, p.rows, p.superseded, p.replaced = nil, nil, nil, nil
-	db, err := x.e.databases.get(p.ctx, x.job.Input.SQL.DSN)
+	db, err := x.e.databases.of(p.ctx, "input.sql.dsn", x.job.Input.SQL.DSN)
 	if err != nil {
 		return err
 	}
@@ -65,8 +66,7 @@ func (x *execution) columnsOf(result []api.Column) ([]string, error) {
 func (p *planner) planRows() error {
 	for _, file := range p.rows {
 		p.files = append(p.files, file)
-		how := split.Options{Rows: *p.x.job.MiniBatch.Rows}
-		if err := split.File(p.ctx, p.x.inputs, len(p.files)-1, file, how, p.add); err != nil {
+		if err := split.File(p.ctx, p.x.inputs, len(p.files)-1, file, p.how(file), p.add); err != nil {
 			return err
 		}
 	}
@@ -81,11 +81,19 @@ func (p *planner) distinct(files []source.File) ([]source.File, error) {
 	if input.DuplicateKeys == "" || len(input.Key) == 0 {
 		return files, nil
 	}
-	kept, left, err := p.x.inputs.Distinct(p.ctx, files, input.Key, input.DuplicateKeys)
+	kept, left, err := p.x.inputs.Distinct(p.ctx, files, input.Key, input.DuplicateKeys, p.x.canonical())
 	if left > 0 {
 		p.notes = append(p.notes, fmt.Sprintf("%s left out: only the %s with its key is taken", api.Counted(left, "record"), input.DuplicateKeys))
 	}
 	return kept, err
+}
+
+// canonical compares keys as the output does.
+func (x *execution) canonical() source.Canonical {
+	if table, is := x.out.(*sink.Table); is {
+		return table.Canonical
+	}
+	return nil
 }
 
 // closeRows moves what a job remembers of a table, in the transaction that ends

@@ -34,6 +34,9 @@ func (p *planner) nextStretch(db *database.DB, query source.Query) (*database.Ra
 		low = &high
 	case watermark.Start != api.StartBeginning:
 		low = &watermark.Start
+		if at, ok := api.ParseMark(watermark.Start); ok {
+			low = new(at.Format(time.RFC3339Nano))
+		}
 	}
 	if low != nil && before(high, *low) { // by a clock that was set back, or a longer lag
 		high = *low

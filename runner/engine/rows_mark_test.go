@@ -294,8 +294,8 @@ func TestTheMarkIsWhereTheDatabasesClockWas(t *testing.T) {
 func TestTheMarkInEveryDatabase(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, dsn string) {
 		kind := databasetest.Kind(dsn)
-		column := map[string]string{"sqlite": "TIMESTAMP(3)", "postgres": "TIMESTAMPTZ", "mariadb": "TIMESTAMP(6) NULL"}[kind]
-		clock := map[string]string{"sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')", "postgres": "clock_timestamp()", "mariadb": "NOW(6)"}[kind]
+		column := map[string]string{"sqlite": "TIMESTAMP(3)", "postgres": "TIMESTAMPTZ", "mariadb": "TIMESTAMP(6) NULL", "mysql": "TIMESTAMP(6) NULL"}[kind]
+		clock := map[string]string{"sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')", "postgres": "clock_timestamp()", "mariadb": "NOW(6)", "mysql": "NOW(6)"}[kind]
 		databasetest.Exec(t, dsn, "CREATE TABLE items (id INTEGER PRIMARY KEY, a INTEGER, b DOUBLE PRECISION, at "+column+")")
 		now := func() string { return databasetest.Query(t, dsn, "SELECT "+clock)[0][0] }
 		insert := func(from, to int) {

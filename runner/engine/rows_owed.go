@@ -21,14 +21,14 @@ func (p *planner) supersede() error {
 	if err != nil || len(owed) == 0 {
 		return err
 	}
-	stretches := make([]source.Stretch, len(owed))
+	stretches := make([]source.Owed, len(owed))
 	for i, o := range owed {
-		stretches[i] = source.Stretch{Offset: o.Offset, Length: o.Length, FirstLine: o.FirstLine}
+		stretches[i].Stretch = source.Stretch{Offset: o.Offset, Length: o.Length, FirstLine: o.FirstLine, Checksum: o.Checksum}
 		if err := json.Unmarshal(o.File, &stretches[i].File); err != nil {
 			return fmt.Errorf("decode ledger entry %d: %w", o.ID, err)
 		}
 	}
-	found, err := x.inputs.Supersede(p.ctx, stretches, p.rows, key)
+	found, err := x.inputs.Supersede(p.ctx, stretches, p.rows, key, x.canonical())
 	if err != nil || found.Records == 0 {
 		return err
 	}

@@ -140,12 +140,8 @@ func (x *execution) visible(ctx context.Context) (map[int64]store.Gone, error) {
 		return nil, nil
 	}
 	// A folder is published whole: by its name and revision.
-	by, err := x.out.PublishedBy(ctx)
-	if err != nil || by != x.run.ID {
-		return nil, err
-	}
-	next, err := x.out.NextRevision(ctx)
-	if err != nil || next != x.run.Intent.Revision+1 {
+	by, revision, err := x.out.PublishedBy(ctx)
+	if err != nil || by != x.run.ID || revision != x.run.Intent.Revision {
 		return nil, err
 	}
 	seen := map[int64]store.Gone{}

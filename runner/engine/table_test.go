@@ -96,6 +96,26 @@ func (i *table) expectGone(run store.Run, want int64, message string) {
 	}
 }
 
+// Keys that only the table finds equal are found before anything is predicted.
+func TestKeysThatTheTableFindsEqualAreTold(t *testing.T) {
+	intoTable(t, func(b *table) {
+		lines := records(30)
+		lines[17] = "+3,17,0.5"
+		b.writeInput(lines)
+		run := b.day(0)
+		b.expect(run, "failed(config) 0/0/0/0")
+		if !strings.Contains(run.Message, "the table takes the keys id=3 and id=+3 for the same") || !strings.Contains(run.Message, ":4 and ") {
+			t.Errorf("the run says: %s", run.Message)
+		}
+		if sent := b.server.Predicted(); len(sent) > 0 {
+			t.Errorf("predictions were asked for: %v", sent)
+		}
+		b.job.Input.DuplicateKeys = api.DuplicatesLast
+		run = b.day(1)
+		b.expect(run, "succeeded() 29/0/0/0")
+	})
+}
+
 func TestPredictionsGoIntoATable(t *testing.T) {
 	intoTable(t, func(b *table) {
 		run := b.day(0)

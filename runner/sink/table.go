@@ -54,21 +54,27 @@ type Table struct {
 // OpenTable names the table of a run's output; it touches nothing. Staging is
 // the folder for parts, db gives the database.
 func OpenTable(fs durable.FS, staged string, db func(context.Context) (*database.DB, error), job api.Job, o api.Occasion) *Table {
-	out := job.Output.SQL
-	t := &Table{
+	return &Table{
 		staging: staging{fs: fs, format: api.FormatJSONL, dir: staged},
 		open:    db, run: o.Run, at: o.Occurrence.UTC(),
 		whole:   job.Output.Publish != api.PublishProgressive,
 		writers: make(chan struct{}, tableWriters),
-		table: database.Table{
-			Name: out.Table, Key: job.Input.Key, Write: out.Write, JSONColumn: out.JSONColumn, RunAt: out.RunAt,
-			OnlyIfUnset: out.OnlyIfUnset != nil && *out.OnlyIfUnset,
-			Results:     slices.Sorted(maps.Keys(job.Predict.Outputs)),
-		},
+		table:   TableOf(job),
 	}
+}
+
+// TableOf is the table that a job, with its defaults, writes to.
+func TableOf(job api.Job) database.Table {
+	out := job.Output.SQL
+	t := database.Table{
+		Name: out.Table, Key: job.Input.Key, Write: out.Write, JSONColumn: out.JSONColumn, RunAt: out.RunAt,
+		OnlyIfUnset: out.OnlyIfUnset != nil && *out.OnlyIfUnset,
+		Results:     slices.Sorted(maps.Keys(job.Predict.Outputs)),
+	}
+	t.Set = t.OnlyIfUnset && job.Input.Mode == api.ModePredicate
 	for _, column := range job.Output.Keep {
 		if !slices.Contains(job.Input.Key, column) {
-			t.table.Keep = append(t.table.Keep, column)
+			t.Keep = append(t.Keep, column)
 		}
 	}
 	return t
@@ -102,6 +108,16 @@ func (t *Table) check(ctx context.Context) error {
 	return nil
 }
 
+// Canonical tells which keys the table finds equal: those have the same text.
+// nil is for a key that the table can't hold.
+func (t *Table) Canonical(ctx context.Context, keys [][]format.Value) ([][]byte, error) {
+	db, err := t.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return db.Canonical(ctx, t.table, keys)
+}
+
 // OpenRecords reads a staged part record by record.
 func (t *Table) OpenRecords(_ context.Context, part PublishedPart, columns []api.Column) (*Records, error) {
 	return t.staging.OpenRecords(part, columns)
@@ -112,7 +128,7 @@ func (t *Table) OpenRecords(_ context.Context, part PublishedPart, columns []api
 func (t *Table) CheckPublished(context.Context, []PublishedPart) error { return nil }
 
 // PublishedBy is nobody: no run replaces what another has written.
-func (t *Table) PublishedBy(context.Context) (string, error) { return "", nil }
+func (t *Table) PublishedBy(context.Context) (string, int64, error) { return "", 0, nil }
 
 // NextRevision leaves it to the caller to know of earlier ones.
 func (t *Table) NextRevision(context.Context) (int64, error) { return 1, nil }
@@ -182,6 +198,9 @@ func (t *Table) Publish(ctx context.Context, p Publication) (map[int64]Gone, err
 	gone := map[int64]Gone{}
 	for _, unit := range units {
 		of, err := t.commit(ctx, unit, p.Columns)
+		if refused, ok := errors.AsType[*Refused](err); ok { // it was not when the run was judged
+			return nil, api.Fail(api.ReasonPublish, "correct the table or the record, and retry the run", refused)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -207,10 +226,14 @@ func (t *Table) commit(ctx context.Context, parts []PublishedPart, columns []api
 	if err == nil || ctx.Err() != nil {
 		return gone, err
 	}
+	if database.Unfit(err) {
+		err = t.refused(ctx, parts, columns, err)
+	}
 	err = fmt.Errorf("commit to table %s: %w", t.table.Name, err)
 	failure, told := errors.AsType[*api.Failure](err)
+	_, some := errors.AsType[*Refused](err)
 	switch {
-	case Passes(err):
+	case Passes(err), some:
 		return nil, err
 	case told:
 		return nil, api.Fail(api.ReasonPublish, failure.Hint, err)
@@ -243,6 +266,54 @@ func (t *Table) write(ctx context.Context, parts []PublishedPart, columns []api.
 		}
 	}
 	return gone, nil
+}
+
+// noneOf is how many records a mini-batch has at least whose table is judged by
+// that it takes none of them.
+const noneOf = 5
+
+// Refused is a mini-batch of which the table does not take some records, for what
+// is in them. Nothing of it was committed.
+type Refused struct {
+	MiniBatch int64
+	Records   []database.Refusal // by their places in the part
+}
+
+func (r *Refused) Error() string {
+	first := r.Records[0]
+	text := fmt.Sprintf("mini-batch %d, record with %s: %s", r.MiniBatch, first.Key, first.Reason)
+	if more := len(r.Records) - 1; more > 0 {
+		text += fmt.Sprintf("; and %s more", api.Counted(int64(more), "record"))
+	}
+	return text
+}
+
+// refused finds the records that an error speaks of. A table that takes none of
+// a mini-batch is none for these predictions, whatever is in them.
+func (t *Table) refused(ctx context.Context, parts []PublishedPart, columns []api.Column, cause error) error {
+	db, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		unit, err := t.unit(part, columns)
+		if err != nil {
+			return err
+		}
+		records, err := db.Refused(ctx, unit)
+		if err != nil {
+			return err
+		}
+		unset := slices.ContainsFunc(records, func(r database.Refusal) bool { return r.Unset })
+		if n := int64(len(records)); n == part.Records && n >= noneOf && !unset {
+			return api.Fail(api.ReasonPublish, "correct the columns of the table, or predict.outputs",
+				fmt.Errorf("the table takes none of the %s of mini-batch %d; record with %s: %s", api.Counted(n, "record"), part.MiniBatch, records[0].Key, records[0].Reason))
+		}
+		if len(records) > 0 {
+			return &Refused{MiniBatch: part.MiniBatch, Records: records}
+		}
+	}
+	return cause
 }
 
 // unit is a mini-batch as the database is told of it. The path of its part

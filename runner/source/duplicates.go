@@ -2,9 +2,6 @@ package source
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,13 +21,13 @@ import (
 // which empty lines stand for these: their other records keep their lines.
 //
 // Records without a key, because something is wrong with them, are no
-// duplicates.
-func (in *Inputs) Distinct(ctx context.Context, files []File, key []string, which string) (kept []File, left int64, err error) {
+// duplicates. Where canonical is nil, keys are the same that have the same text.
+func (in *Inputs) Distinct(ctx context.Context, files []File, key []string, which string, canonical Canonical) (kept []File, left int64, err error) {
 	folder := filepath.Join(in.RunsDir, in.Run, spoolFolder)
 	if err := in.FS.MkdirAll(folder); err != nil {
 		return nil, 0, fmt.Errorf("compare keys: %w", err)
 	}
-	d := &duplicates{in: in, files: files, key: key, keys: newSorter(folder, sortMemory), out: newSorter(folder, sortMemory/8)}
+	d := &duplicates{in: in, files: files, key: key, keys: &keySorter{sorter: newSorter(folder, sortMemory), canonical: canonical}, out: newSorter(folder, sortMemory/8)}
 	defer d.keys.close()
 	defer d.out.close()
 	if err := d.read(ctx); err != nil {
@@ -55,7 +52,7 @@ type duplicates struct {
 	in      *Inputs
 	files   []File
 	key     []string
-	keys    *sorter // a hash of the key, and a place
+	keys    *keySorter
 	out     *sorter // places that are left out
 	records []int64 // in each file
 
@@ -70,45 +67,18 @@ func (d *duplicates) read(ctx context.Context) error {
 	for _, file := range d.files {
 		begin := place
 		err := d.in.EachRecord(ctx, file, d.key, func(record *format.Record) error {
-			if record.Bad == nil {
-				if err := d.keys.addKey(record.Values, place); err != nil {
-					return err
-				}
-			}
 			place++
-			return nil
+			if record.Bad != nil {
+				return nil
+			}
+			return d.keys.addKey(ctx, record.Values, place-1)
 		})
 		if err != nil {
 			return err
 		}
 		d.records = append(d.records, place-begin)
 	}
-	return nil
-}
-
-// addKey adds 128 bits of a key's hash, and a place.
-func (s *sorter) addKey(key []format.Value, place int64) error {
-	s.text = KeyBytes(s.text[:0], key)
-	sum := sha256.Sum256(s.text)
-	return s.add(entry{hash: [2]uint64{binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint64(sum[8:])}, place: place})
-}
-
-// KeyBytes appends what tells a key from others: 1 and "1" are the same.
-func KeyBytes(to []byte, key []format.Value) []byte {
-	for _, v := range key {
-		text := v.Bytes
-		var decoded string
-		switch {
-		case v.JSON && len(text) > 0 && text[0] == '"' && json.Unmarshal(text, &decoded) == nil:
-			text = []byte(decoded)
-		case v.JSON && string(text) == "null":
-			to = append(to, 0)
-			continue
-		}
-		to = binary.AppendUvarint(append(to, 1), uint64(len(text)))
-		to = append(to, text...)
-	}
-	return to
+	return d.keys.flush(ctx)
 }
 
 // judge goes over the keys in order and finds those that come again.
@@ -149,13 +119,12 @@ func (d *duplicates) judge(which string) error {
 // refuse names the first pair.
 func (d *duplicates) refuse(ctx context.Context) error {
 	var place int64
-	var where []string
-	var key string
+	var where, keys []string
 	for _, file := range d.files {
 		err := d.in.EachRecord(ctx, file, d.key, func(record *format.Record) error {
 			if place == d.first || place == d.again {
 				where = append(where, file.place(record.Line))
-				key = keyText(d.key, record.Values)
+				keys = append(keys, keyText(d.key, record.Values))
 			}
 			if place++; place > d.again {
 				return io.EOF
@@ -170,8 +139,16 @@ func (d *duplicates) refuse(ctx context.Context) error {
 		}
 	}
 	return api.Fail(api.Reason(api.ClassConfig), fmt.Sprintf("make the key unique, or set input.duplicate_keys to %q or %q", api.DuplicatesFirst, api.DuplicatesLast),
-		fmt.Errorf("two records have the key %s: %s; %s in the input, %s too many", key, strings.Join(where, " and "),
+		fmt.Errorf("%s: %s; %s in the input, %s too many", sameKey(keys), strings.Join(where, " and "),
 			api.Counted(d.doubled, "such key"), api.Counted(d.left, "record")))
+}
+
+// sameKey says of two keys that they are one, though their texts may differ.
+func sameKey(keys []string) string {
+	if first, again := keys[0], keys[len(keys)-1]; first != again {
+		return fmt.Sprintf("the table takes the keys %s and %s for the same", first, again)
+	}
+	return "two records have the key " + keys[0]
 }
 
 // place is where people find a record.
@@ -207,7 +184,7 @@ func (in *Inputs) EachRecord(ctx context.Context, file File, project []string, y
 
 // each reads the records of a stretch of a file.
 func (o *Opened) each(ctx context.Context, s Stretch, project []string, yield func(*format.Record) error) error {
-	reader, err := o.Records(s.Offset, s.Length, s.FirstLine, project)
+	reader, err := o.Records(s, project)
 	if err != nil {
 		return err
 	}

@@ -143,7 +143,7 @@ func copyRows(w *bufio.Writer, opened *Opened, place int64, out *places) error {
 	if err != nil {
 		return err
 	}
-	reader, err := opened.Records(0, length, 1, nil) // Raw holds all columns
+	reader, err := opened.Records(Stretch{Length: length, FirstLine: 1}, nil) // Raw holds all columns
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
-// Stretch is a slice of a file, as of a mini-batch.
-type Stretch struct {
-	File                      File
-	Offset, Length, FirstLine int64
+// Owed is a stretch of a file whose records an earlier run owes.
+type Owed struct {
+	File File
+	Stretch
 }
 
 // Superseded says which stretches hold records whose keys come again.
@@ -29,13 +29,13 @@ type Superseded struct {
 }
 
 // Supersede looks for records of stretches of JSONL whose keys the files have,
-// too: those are newer. Stretches that can't be read any more are passed over.
-func (in *Inputs) Supersede(ctx context.Context, owed []Stretch, by []File, key []string) (Superseded, error) {
+// too: those are newer. Canonical is as for Distinct. Stretches that can't be read any more are passed over.
+func (in *Inputs) Supersede(ctx context.Context, owed []Owed, by []File, key []string, canonical Canonical) (Superseded, error) {
 	folder := filepath.Join(in.RunsDir, in.Run, spoolFolder)
 	if err := in.FS.MkdirAll(folder); err != nil {
 		return Superseded{}, fmt.Errorf("compare keys: %w", err)
 	}
-	o := &overtaken{in: in, owed: owed, key: key, keys: newSorter(folder, sortMemory), out: newSorter(folder, sortMemory/8)}
+	o := &overtaken{in: in, owed: owed, key: key, keys: &keySorter{sorter: newSorter(folder, sortMemory), canonical: canonical}, out: newSorter(folder, sortMemory/8)}
 	defer o.keys.close()
 	defer o.out.close()
 	if err := o.read(ctx, by); err != nil {
@@ -53,9 +53,9 @@ func (in *Inputs) Supersede(ctx context.Context, owed []Stretch, by []File, key 
 // records have the place 0, and owed ones are counted from 1.
 type overtaken struct {
 	in      *Inputs
-	owed    []Stretch
+	owed    []Owed
 	key     []string
-	keys    *sorter
+	keys    *keySorter
 	out     *sorter // places that are superseded
 	records []int64 // in each stretch
 }
@@ -69,7 +69,7 @@ func (o *overtaken) read(ctx context.Context, by []File) error {
 			if record.Bad != nil {
 				return nil
 			}
-			return o.keys.addKey(record.Values, place)
+			return o.keys.addKey(ctx, record.Values, place)
 		})
 		if failure, ok := errors.AsType[*api.Failure](err); ok && failure.Reason == api.Reason(api.ClassInputChanged) {
 			err = nil
@@ -84,13 +84,13 @@ func (o *overtaken) read(ctx context.Context, by []File) error {
 			if record.Bad != nil {
 				return nil
 			}
-			return o.keys.addKey(record.Values, 0)
+			return o.keys.addKey(ctx, record.Values, 0)
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return o.keys.flush(ctx)
 }
 
 // judge goes over the keys in order: of each, newer records come first.
@@ -160,11 +160,11 @@ func (o *overtaken) copyRest(ctx context.Context, found *Superseded) (*File, err
 }
 
 // eachOf reads the records of a stretch.
-func (in *Inputs) eachOf(ctx context.Context, s Stretch, project []string, yield func(*format.Record) error) error {
+func (in *Inputs) eachOf(ctx context.Context, s Owed, project []string, yield func(*format.Record) error) error {
 	opened, err := in.Open(ctx, s.File)
 	if err != nil {
 		return err
 	}
 	defer opened.Close() //nolint:errcheck // read only
-	return opened.each(ctx, s, project, yield)
+	return opened.each(ctx, s.Stretch, project, yield)
 }

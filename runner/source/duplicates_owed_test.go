@@ -31,14 +31,14 @@ func TestNewerRecordsStandForOwedOnes(t *testing.T) {
 	old := spooled(t, in, "1", "2", "3", "4", "5", "6")
 	lost := old
 	lost.Spool = "spool/lost.jsonl"
-	owed := []source.Stretch{
-		{File: old, Offset: 0, Length: 2 * line, FirstLine: 1},           // 1 2
-		{File: lost, Offset: 0, Length: 2 * line, FirstLine: 1},          // nobody knows
-		{File: old, Offset: 2 * line, Length: line, FirstLine: 3},        // 3
-		{File: old, Offset: 3 * line, Length: 3 * line, FirstLine: 4},    // 4 5 6
-		{File: spooled(t, in, "8", "4"), Length: 2 * line, FirstLine: 1}, // once more
+	owed := []source.Owed{
+		{old, source.Stretch{Offset: 0, Length: 2 * line, FirstLine: 1}},           // 1 2
+		{lost, source.Stretch{Offset: 0, Length: 2 * line, FirstLine: 1}},          // nobody knows
+		{old, source.Stretch{Offset: 2 * line, Length: line, FirstLine: 3}},        // 3
+		{old, source.Stretch{Offset: 3 * line, Length: 3 * line, FirstLine: 4}},    // 4 5 6
+		{spooled(t, in, "8", "4"), source.Stretch{Length: 2 * line, FirstLine: 1}}, // once more
 	}
-	found, err := in.Supersede(t.Context(), owed, []source.File{spooled(t, in, "7", "4"), spooled(t, in, `"6"`, "9", "3")}, []string{"id"})
+	found, err := in.Supersede(t.Context(), owed, []source.File{spooled(t, in, "7", "4"), spooled(t, in, `"6"`, "9", "3")}, []string{"id"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,11 +48,11 @@ func TestNewerRecordsStandForOwedOnes(t *testing.T) {
 	if got := rowsOf(t.Context(), t, in, []source.File{*found.Rest}, "id"); !slices.Equal(got, []string{"1:5", "2:8"}) {
 		t.Errorf("the rest is %q", got)
 	}
-	found, err = in.Supersede(t.Context(), owed[2:3], []source.File{spooled(t, in, "3", "3")}, []string{"id"})
+	found, err = in.Supersede(t.Context(), owed[2:3], []source.File{spooled(t, in, "3", "3")}, []string{"id"}, nil)
 	if err != nil || found.Records != 1 || found.Rest != nil {
 		t.Errorf("found %+v, %v", found, err)
 	}
-	found, err = in.Supersede(t.Context(), owed, []source.File{spooled(t, in, "10")}, []string{"id"})
+	found, err = in.Supersede(t.Context(), owed, []source.File{spooled(t, in, "10")}, []string{"id"}, nil)
 	if err != nil || found.Records != 0 || len(found.Stretches) != 0 {
 		t.Errorf("found %+v, %v", found, err)
 	}

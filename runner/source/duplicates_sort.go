@@ -25,7 +25,6 @@ type sorter struct {
 	most    int // entries in memory
 	entries []entry
 	runs    []*os.File
-	text    []byte // of a key
 }
 
 // entry is a key's hash and a place; both are what it is sorted by.

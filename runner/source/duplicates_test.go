@@ -36,7 +36,7 @@ func rowsOf(ctx context.Context, t fataler, in *source.Inputs, files []source.Fi
 		if err != nil {
 			t.Fatal(err)
 		}
-		reader, err := opened.Records(file.Start, file.Bytes()-file.Start, file.StartLine, columns)
+		reader, err := opened.Records(source.Stretch{Offset: file.Start, Length: file.Bytes() - file.Start, FirstLine: file.StartLine}, columns)
 		for err == nil {
 			record, e := reader.Read()
 			if err = e; err != nil {
@@ -67,10 +67,10 @@ func TestDuplicateKeysAreNamedWithBothPlaces(t *testing.T) {
 		"b.csv": "x,id\nragged too\nc,3\nd,2\ne,1\nf,1\n",
 	})
 	files := find(t, dir+"/*.csv", "csv")
-	_, _, err := spooling(t).Distinct(t.Context(), files, []string{"id"}, api.DuplicatesError)
+	_, _, err := spooling(t).Distinct(t.Context(), files, []string{"id"}, api.DuplicatesError, nil)
 	wantFailure(t, err, api.Reason(api.ClassConfig), "key id=2: "+dir+"/a.csv:4 and "+dir+"/b.csv:4;",
 		"2 such keys in the input, 3 records too many", `"first" or "last"`)
-	kept, left, err := spooling(t).Distinct(t.Context(), files, []string{"id", "x"}, api.DuplicatesError)
+	kept, left, err := spooling(t).Distinct(t.Context(), files, []string{"id", "x"}, api.DuplicatesError, nil)
 	if err != nil || left != 0 || len(kept) != 2 || kept[0].Spool != "" {
 		t.Errorf("no pair has both: kept %+v, left %d, %v", kept, left, err)
 	}
@@ -95,7 +95,7 @@ func TestOneRecordOfAKeyIsKept(t *testing.T) {
 		{"d.jsonl", "jsonl", api.DuplicatesLast, 2, `3:"\u0031","c" 4:null,"d" 5:"null","e"`, 1},
 	} {
 		in, files := spooling(t), find(t, dir+"/"+test.pattern, test.format)
-		kept, left, err := in.Distinct(t.Context(), files, []string{"id"}, test.which)
+		kept, left, err := in.Distinct(t.Context(), files, []string{"id"}, test.which, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +146,7 @@ func TestDistinctKeepsWhatAMapWouldKeep(t *testing.T) {
 				want = append(want, row)
 			}
 		}
-		kept, left, err := in.Distinct(rt.Context(), all, []string{"id"}, which)
+		kept, left, err := in.Distinct(rt.Context(), all, []string{"id"}, which, nil)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -171,9 +171,9 @@ func TestACopyOfACopyTakesItsPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = in.Distinct(t.Context(), []source.File{file}, []string{"id"}, api.DuplicatesError)
+	_, _, err = in.Distinct(t.Context(), []source.File{file}, []string{"id"}, api.DuplicatesError, nil)
 	wantFailure(t, err, api.Reason(api.ClassConfig), "key id=1: row 1 of the query and row 2 of the query;")
-	kept, _, err := in.Distinct(t.Context(), []source.File{file}, []string{"id"}, api.DuplicatesLast)
+	kept, _, err := in.Distinct(t.Context(), []source.File{file}, []string{"id"}, api.DuplicatesLast, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
