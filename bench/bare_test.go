@@ -129,7 +129,7 @@ func barePart(ctx context.Context, inputs *source.Inputs, job api.Job, pinned so
 	}
 	defer file.Close() //nolint:errcheck // read only
 	features := len(job.Predict.Features.Columns)
-	reader, err := file.Records(s.Offset, s.Length, s.FirstLine, slices.Concat(job.Predict.Features.Columns, job.Output.Keep))
+	reader, err := file.Records(source.Stretch{Offset: s.Offset, Length: s.Length, FirstLine: s.FirstLine, Checksum: s.Checksum}, slices.Concat(job.Predict.Features.Columns, job.Output.Keep))
 	if err != nil {
 		return err
 	}

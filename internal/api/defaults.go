@@ -38,6 +38,7 @@ const (
 	DefaultDeadInput      = DeadInputFull
 	DefaultDeadKeepFor    = Duration("90d")
 	DefaultCompression    = CompressionNone
+	DefaultVerify         = VerifyIdentity // of files that are no objects
 	DefaultLayout         = LayoutPerMiniBatch
 	DefaultDuplicateKeys  = DuplicatesError // where predictions go to a table
 	DefaultLag            = Duration("5m")
@@ -59,6 +60,9 @@ const (
 	CompressionNone = "none"
 	CompressionGzip = "gzip"
 	CompressionZstd = "zstd"
+
+	VerifyIdentity = "identity"
+	VerifyChecksum = "checksum"
 
 	LayoutPerMiniBatch = "per_mini_batch"
 	LayoutSingle       = "single"
@@ -215,6 +219,9 @@ func (j Job) WithDefaults() Job {
 			setDefault(&f.Header, true)
 		}
 		setDefault(&f.HivePartitions, false)
+		if !IsObject(f.URI) {
+			setString(&f.Verify, DefaultVerify)
+		}
 		if j.Input.Incremental() && f.DoneMarker == "" {
 			setString(&f.MinAge, DefaultMinAge)
 		}

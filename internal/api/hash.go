@@ -189,6 +189,9 @@ func (j Job) withoutLateDefaults() Job {
 		if f.HivePartitions != nil && !*f.HivePartitions {
 			f.HivePartitions = nil
 		}
+		if f.Verify == DefaultVerify {
+			f.Verify = ""
+		}
 		j.Input.Files = &f
 	}
 	if j.Output.Files != nil {

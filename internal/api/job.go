@@ -148,6 +148,11 @@ type InputFiles struct {
 	NullValues []string `json:"null_values,omitzero"`
 	// HivePartitions makes columns of the folders named column=value.
 	HivePartitions *bool `json:"hive_partitions,omitzero"`
+	// Verify is how a local file is known to be the planned one each time it is
+	// read: "identity" (inode, size, time of its last change, and how many
+	// records a mini-batch has) or "checksum" (beside these, a CRC-32C of each
+	// mini-batch's bytes).
+	Verify string `json:"verify,omitzero"`
 
 	// MinAge is how long a new file must have been left alone to be taken; with
 	// mode "new_files" only.

@@ -101,6 +101,9 @@ func (f *InputFiles) kind() string {
 	if f.HivePartitions != nil && *f.HivePartitions {
 		text += " in hive partitions"
 	}
+	if f.Verify == VerifyChecksum {
+		text += " verified by checksums"
+	}
 	return text
 }
 

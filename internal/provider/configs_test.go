@@ -39,7 +39,7 @@ func fullJobs(runner object) []object {
 		"input": object{
 			"files": object{
 				"uri": "/in/dt={date-1d}/*.csv", "format": "csv", "compression": "gzip", "header": false, "columns": []any{"id", "a", "b"},
-				"null_values": []any{"NA"}, "hive_partitions": true,
+				"null_values": []any{"NA"}, "hive_partitions": true, "verify": "checksum",
 			},
 			"key": []any{"id"}, "duplicate_keys": "first", "on_empty": "skip", "mode": "full", "wait_for": object{"uri": "/in/dt={date-1d}/_SUCCESS", "timeout": "2h"}, "max_spool": "5GB",
 		},

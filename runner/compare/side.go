@@ -12,6 +12,7 @@ import (
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
+	"github.com/batchpattern/terraform-provider-batch/runner/object"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 )
 
@@ -24,10 +25,28 @@ type side struct {
 	parts   *parts
 }
 
-// find gives the files that a uri names.
-func find(ctx context.Context, inputs *source.Inputs, files api.InputFiles) (*side, error) {
-	s := &side{name: files.URI, inputs: inputs}
-	return s, s.add(ctx, files)
+// findAgainst gives the files that a uri names, or those of a published folder.
+func findAgainst(ctx context.Context, inputs *source.Inputs, o Options) (*side, error) {
+	uri := o.Against.URI
+	if !isFolder(uri) {
+		s := &side{name: uri, inputs: inputs}
+		return s, s.add(ctx, o.Against)
+	}
+	s, err := findPublished(ctx, inputs, uri, o.Objects)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, object.ErrNotFound) {
+		return nil, fmt.Errorf("%s is a folder that no run has published (it has no %s): name its files, as in %s/*.csv", uri, manifestName, strings.TrimSuffix(uri, "/"))
+	}
+	return s, err
+}
+
+// isFolder tells what is no file for sure: a local folder, and a uri of an
+// object store that ends as a folder's.
+func isFolder(uri string) bool {
+	if api.IsObject(uri) {
+		return strings.HasSuffix(uri, "/")
+	}
+	info, err := os.Stat(uri)
+	return err == nil && info.IsDir()
 }
 
 func (s *side) add(ctx context.Context, files api.InputFiles) error {
@@ -54,10 +73,10 @@ const manifestName = "_MANIFEST.json"
 
 // findPublished gives the parts of a published folder: those that its manifest
 // lists, and no others.
-func findPublished(ctx context.Context, inputs *source.Inputs, o Options) (*side, error) {
-	content, err := readManifest(ctx, o)
+func findPublished(ctx context.Context, inputs *source.Inputs, folder string, objects *object.Stores) (*side, error) {
+	content, err := readManifest(ctx, folder, objects)
 	if err != nil {
-		return nil, fmt.Errorf("read what %s holds: %w", o.Folder, err)
+		return nil, fmt.Errorf("read what %s holds: %w", folder, err)
 	}
 	var manifest struct {
 		Parts []struct {
@@ -65,11 +84,11 @@ func findPublished(ctx context.Context, inputs *source.Inputs, o Options) (*side
 		} `json:"parts"`
 	}
 	if err := json.Unmarshal(content, &manifest); err != nil {
-		return nil, fmt.Errorf("read what %s holds: its %s: %w", o.Folder, manifestName, err)
+		return nil, fmt.Errorf("read what %s holds: its %s: %w", folder, manifestName, err)
 	}
-	s := &side{name: o.Folder, inputs: inputs}
+	s := &side{name: folder, inputs: inputs}
 	for _, part := range manifest.Parts {
-		files := api.InputFiles{URI: Literally(strings.TrimSuffix(o.Folder, "/") + "/" + part.Name), HivePartitions: new(strings.Contains(path.Dir(part.Name), "="))}
+		files := api.InputFiles{URI: Literally(strings.TrimSuffix(folder, "/") + "/" + part.Name), HivePartitions: new(strings.Contains(path.Dir(part.Name), "="))}
 		if err := s.add(ctx, files); err != nil {
 			return nil, err
 		}
@@ -77,12 +96,12 @@ func findPublished(ctx context.Context, inputs *source.Inputs, o Options) (*side
 	return s, nil
 }
 
-func readManifest(ctx context.Context, o Options) ([]byte, error) {
-	name := strings.TrimSuffix(o.Folder, "/") + "/" + manifestName
-	if !api.IsObject(o.Folder) {
+func readManifest(ctx context.Context, folder string, objects *object.Stores) ([]byte, error) {
+	name := strings.TrimSuffix(folder, "/") + "/" + manifestName
+	if !api.IsObject(folder) {
 		return os.ReadFile(name)
 	}
-	bucket, key, err := o.Objects.Bucket(ctx, name)
+	bucket, key, err := objects.Bucket(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +161,7 @@ func (s *side) each(ctx context.Context, file source.File, project []string, do 
 			length += rows
 		}
 	}
-	records, err := opened.Records(file.Start, length, file.StartLine, project)
+	records, err := opened.Records(source.Stretch{Offset: file.Start, Length: length, FirstLine: file.StartLine}, project)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,30 @@ func TestAFaultOfTheInputIsToldThoughRequestsAreInFlight(t *testing.T) {
 	}
 }
 
+// With checksums no change of the input goes unseen, whatever the file system
+// says of it: not within a run, and not by a later one that takes what is owed.
+func TestChecksumsShowAnInputThatWasRewrittenInPlace(t *testing.T) {
+	newFiles(t, func(b *bench) {
+		b.job.Input.Files.Verify = api.VerifyChecksum
+		path := b.file("a.csv", 1, 10)
+		before, err := os.Stat(path)
+		must(t, err)
+		text, err := os.ReadFile(path)
+		must(t, err)
+		repair := b.transient(6)
+		run := b.day(0)
+		b.expect(run, "incomplete() 5/5/0/0")
+		repair()
+		must(t, os.WriteFile(path, []byte(strings.Replace(string(text), "\n7,", "\n9,", 1)), 0o644))
+		must(t, os.Chtimes(path, time.Time{}, before.ModTime()))
+		run = b.retry(run.ID)
+		if run.Reason != api.Reason(api.ClassInputChanged) || !strings.Contains(run.Message, "the checksum differs") {
+			t.Errorf("the retry is %s(%s): %s", run.State, run.Reason, run.Message)
+		}
+		b.expect(b.day(1), "failed(max_failed) 0/0/5/0")
+	})
+}
+
 func TestARetryWritesWhereItsPlanSaysThoughTheTimeZoneWasEdited(t *testing.T) {
 	b := newBench(t)
 	b.job.Schedule = &api.Schedule{Cron: "0 2 * * *", TimeZone: "UTC"}

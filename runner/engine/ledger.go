@@ -54,7 +54,7 @@ func (p *planner) takeOwed() error {
 		at := pinOf(p.files[file.place])
 		p.taken[at] = append(p.taken[at], split.Span{Offset: o.Offset, Length: o.Length})
 		if err := p.append(store.MiniBatch{
-			File: int64(file.place), Offset: o.Offset, Length: o.Length, FirstLine: o.FirstLine, Records: o.Records, Ledger: o.ID,
+			File: int64(file.place), Offset: o.Offset, Length: o.Length, FirstLine: o.FirstLine, Records: o.Records, Checksum: o.Checksum, Ledger: o.ID,
 		}); err != nil {
 			return err
 		}
@@ -330,7 +330,7 @@ func (x *execution) lettersOf(m store.MiniBatch, class api.Class, status int, te
 		return nil, err
 	}
 	defer opened.Close() //nolint:errcheck // read only
-	reader, err := opened.Records(m.Offset, m.Length, m.FirstLine, x.columns())
+	reader, err := opened.Records(stretchOf(m), x.columns())
 	if err != nil {
 		return nil, err
 	}

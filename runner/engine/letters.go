@@ -69,7 +69,7 @@ func (a *attempt) deadLetter(record *format.Record, position int64, c condemned)
 // describe fills in what a record says of itself, and where it stands.
 func (x *execution) describe(letter *store.PlacedDeadLetter, file source.File, record *format.Record, keys []int) {
 	if x.job.DeadLetters.Input != api.DeadInputKeyOnly {
-		letter.Input = strings.ToValidUTF8(string(record.Raw), "\uFFFD")
+		letter.Input = shortened(record.Raw)
 	}
 	if record.Bad == nil && len(keys) > 0 {
 		letter.Key, letter.Row = map[string]string{}, x.rowHashes(record)
@@ -78,6 +78,17 @@ func (x *execution) describe(letter *store.PlacedDeadLetter, file source.File, r
 		}
 	}
 	letter.Source = placeIn(file, record.Line, letter.Key)
+}
+
+// longestInput is how much of a record's input its dead letter holds, in bytes.
+const longestInput = 1 << 20
+
+// shortened is a record's input as its dead letter holds it.
+func shortened(raw []byte) string {
+	if len(raw) <= longestInput {
+		return strings.ToValidUTF8(string(raw), "\uFFFD")
+	}
+	return strings.ToValidUTF8(string(raw[:longestInput]), "\uFFFD") + fmt.Sprintf("… (the first %d of %d bytes)", longestInput, len(raw))
 }
 
 // placeIn is where people find a record: its line in a file; a row of a query
@@ -107,7 +118,7 @@ func (x *execution) eachRecord(m store.MiniBatch, yield func(record *format.Reco
 		return err
 	}
 	defer file.Close() //nolint:errcheck // read only
-	reader, err := file.Records(m.Offset, m.Length, m.FirstLine, x.columns())
+	reader, err := file.Records(stretchOf(m), x.columns())
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (p *planner) planCandidate(c source.Candidate) error {
 		return err
 	}
 	sum := sha256.New()
-	how := split.Options{Rows: *p.x.job.MiniBatch.Rows, Around: p.taken[pinOf(c.File)]}
+	how := p.how(c.File)
 	if c.SHA256 == "" {
 		how.Sum = sum
 	}
@@ -296,7 +296,7 @@ func (x *execution) replaceable(ctx context.Context) error {
 	if x.plan.Records == 0 {
 		return nil
 	}
-	by, err := x.out.PublishedBy(ctx)
+	by, _, err := x.out.PublishedBy(ctx)
 	if err != nil || by == "" || by == x.run.ID {
 		return err
 	}

@@ -133,7 +133,7 @@ func (a *attempt) run(ctx context.Context) (sink.Staged, error) {
 
 // read cuts the slice into requests and sends them.
 func (a *attempt) read(ctx context.Context, file *source.Opened, ordered chan<- *batch) error {
-	reader, err := file.Records(a.m.Offset, a.m.Length, a.m.FirstLine, a.d.x.columns())
+	reader, err := file.Records(stretchOf(a.m), a.d.x.columns())
 	if err != nil {
 		return err
 	}

@@ -202,8 +202,7 @@ func (p *planner) resolve(files []source.File) error {
 func (p *planner) planAll() error {
 	for _, file := range p.whole {
 		p.files = append(p.files, file)
-		how := split.Options{Rows: *p.x.job.MiniBatch.Rows, Around: p.taken[pinOf(file)]}
-		if err := split.File(p.ctx, p.x.inputs, len(p.files)-1, file, how, p.add); err != nil {
+		if err := split.File(p.ctx, p.x.inputs, len(p.files)-1, file, p.how(file), p.add); err != nil {
 			return err
 		}
 	}
@@ -211,7 +210,20 @@ func (p *planner) planAll() error {
 }
 
 func (p *planner) add(s split.Slice) error {
-	return p.append(store.MiniBatch{File: int64(s.File), Offset: s.Offset, Length: s.Length, FirstLine: s.FirstLine, Records: s.Records})
+	return p.append(store.MiniBatch{File: int64(s.File), Offset: s.Offset, Length: s.Length, FirstLine: s.FirstLine, Records: s.Records, Checksum: s.Checksum})
+}
+
+// how says how a file is split.
+func (p *planner) how(file source.File) split.Options {
+	return split.Options{
+		Rows: *p.x.job.MiniBatch.Rows, Around: p.taken[pinOf(file)],
+		Checksum: p.x.job.Input.Files != nil && p.x.job.Input.Files.Verify == api.VerifyChecksum,
+	}
+}
+
+// stretchOf is where a mini-batch's records stand in its file.
+func stretchOf(m store.MiniBatch) source.Stretch {
+	return source.Stretch{Offset: m.Offset, Length: m.Length, FirstLine: m.FirstLine, Checksum: m.Checksum}
 }
 
 func (p *planner) append(m store.MiniBatch) error {
@@ -267,9 +279,17 @@ func (p *planner) store() error {
 		Records: p.records, Hash: hex.EncodeToString(p.hash.Sum(nil)),
 		PlanSpecHash: p.declared, ExecSpecHash: x.job.ExecSpecHash(), Mark: p.moves,
 	}
+	if p.records == 0 {
+		plan.Columns = x.foreseen()
+	}
 	err = x.e.Store.Write(p.ctx, func(tx *store.Tx) error {
 		if err := tx.InsertPlan(plan); err != nil {
 			return err
+		}
+		if plan.Columns != nil {
+			if err := tx.ResolvePlan(plan.Run, 0, plan.Columns); err != nil {
+				return err
+			}
 		}
 		if err := tx.ReplaceOwed(x.run.ID, p.replaced); err != nil {
 			return err

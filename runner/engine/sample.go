@@ -19,7 +19,7 @@ func (x *execution) sample(ctx context.Context, n int) ([][]format.Value, error)
 		return nil, err
 	}
 	defer file.Close() //nolint:errcheck // read only
-	reader, err := file.Records(head[0].Offset, head[0].Length, head[0].FirstLine, x.job.Predict.Features.Columns)
+	reader, err := file.Records(stretchOf(head[0]), x.job.Predict.Features.Columns)
 	if err != nil {
 		return nil, err
 	}

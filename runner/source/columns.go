@@ -43,7 +43,7 @@ func (in *Inputs) firstKeys(ctx context.Context, f File) ([]string, error) {
 }
 
 func (o *Opened) firstKeys(offset, length int64) ([]string, error) {
-	reader, err := o.Records(offset, length, 1, nil)
+	reader, err := o.Records(Stretch{Offset: offset, Length: length, FirstLine: 1}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -82,13 +82,33 @@ func (f File) CheckColumns(wanted []string) error {
 	if columns == nil {
 		return nil
 	}
+	var missing []string
 	for _, column := range wanted {
-		if !slices.Contains(columns, column) {
-			return unusable("correct the name in input.key, predict.features.columns or output.keep, or the file",
-				fmt.Errorf("input %s has no column %q; it has %s", f.Path, column, listedNames(columns)))
+		if !slices.Contains(columns, column) && !slices.Contains(missing, column) {
+			missing = append(missing, column)
 		}
 	}
-	return nil
+	if missing == nil {
+		return nil
+	}
+	return unusable(remedyOfNames(missing, columns), fmt.Errorf("input %s has no column %s; it has %s", f.Path, listedNames(missing), listedNames(columns)))
+}
+
+// remedyOfNames knows the two mistakes that explain most of the missing columns.
+func remedyOfNames(missing, columns []string) string {
+	if len(columns) == 1 {
+		if i := strings.IndexAny(columns[0], ";\t|"); i >= 0 {
+			return fmt.Sprintf("its fields seem to be separated by %q: those of a CSV file are separated by commas", columns[0][i])
+		}
+	}
+	for _, name := range missing {
+		for _, column := range columns {
+			if strings.EqualFold(strings.TrimSpace(column), strings.TrimSpace(name)) {
+				return fmt.Sprintf("write %q instead of %q: case and spaces count", column, name)
+			}
+		}
+	}
+	return "correct the name in input.key, predict.features.columns or output.keep, or the file"
 }
 
 func listedNames(columns []string) string {

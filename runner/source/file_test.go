@@ -6,9 +6,12 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 )
 
@@ -30,7 +33,7 @@ func TestAFileOpensWhileItIsTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = opened.Close() }()
-	reader, err := opened.Records(8, int64(len("2,\"y\nz\"\n")), 3, []string{"b"})
+	reader, err := opened.Records(source.Stretch{Offset: 8, Length: int64(len("2,\"y\nz\"\n")), FirstLine: 3}, []string{"b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +44,7 @@ func TestAFileOpensWhileItIsTheSame(t *testing.T) {
 	if _, err := reader.Read(); !errors.Is(err, io.EOF) {
 		t.Errorf("behind the slice: %v", err)
 	}
-	if _, err := opened.Records(8, 8, 3, []string{"c"}); err == nil {
+	if _, err := opened.Records(source.Stretch{Offset: 8, Length: 8, FirstLine: 3}, []string{"c"}); err == nil {
 		t.Error("a column that is not there was taken")
 	}
 }
@@ -97,5 +100,58 @@ func touch(t *testing.T, path string, at time.Time) {
 	t.Helper()
 	if err := os.Chtimes(path, at, at); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAMissingColumnIsToldWithWhatExplainsIt(t *testing.T) {
+	for _, c := range []struct {
+		columns, wanted []string
+		says, remedy    string
+	}{
+		{[]string{"id", "age"}, []string{"id", "tenure", "spend", "tenure"}, `has no column "tenure", "spend"; it has "id", "age"`, "correct the name in input.key"},
+		{[]string{"id;age"}, []string{"id"}, `it has "id;age"`, `separated by ';'`},
+		{[]string{"ID ", "age"}, []string{"id"}, `no column "id"`, `write "ID " instead of "id"`},
+		{[]string{}, []string{"id"}, `no column "id"`, "correct the name"},
+	} {
+		err := source.File{Path: "in.csv", Header: c.columns}.CheckColumns(c.wanted)
+		failure, ok := errors.AsType[*api.Failure](err)
+		if !ok || !strings.Contains(failure.Err.Error(), c.says) || !strings.Contains(failure.Hint, c.remedy) {
+			t.Errorf("%q of %q: %v", c.wanted, c.columns, err)
+		}
+	}
+}
+
+// A stretch with a checksum is read to its end only where its bytes are those
+// that were planned, though size and time say nothing.
+func TestAChecksumTellsWhatWasRewrittenInPlace(t *testing.T) {
+	for form, content := range map[string]string{api.FormatCSV: "id\n1\n2\n", api.FormatJSONL: `{"id":1}` + "\n"} {
+		t.Run(form, func(t *testing.T) {
+			path := folder(t, map[string]string{"a": content}) + "/a"
+			touch(t, path, time.Unix(1_800_000_000, 0))
+			file := find(t, path, form)[0]
+			sum := format.AddChecksum(0, []byte(content[file.Start:]))
+			read := func() error {
+				opened, err := inputs.Open(t.Context(), file)
+				if err != nil {
+					return err
+				}
+				defer opened.Close() //nolint:errcheck // read only
+				stretch := source.Stretch{Offset: file.Start, Length: file.Size - file.Start, FirstLine: file.StartLine, Checksum: &sum}
+				reader, err := opened.Records(stretch, []string{"id"})
+				for err == nil {
+					_, err = reader.Read()
+				}
+				return err
+			}
+			if err := read(); !errors.Is(err, io.EOF) {
+				t.Fatalf("what was planned is read with %v", err)
+			}
+			write(t, path, strings.Replace(content, "1", "7", 1))
+			touch(t, path, time.Unix(1_800_000_000, 0))
+			err := read()
+			if failure, ok := errors.AsType[*api.Failure](err); !ok || failure.Reason != api.Reason(api.ClassInputChanged) || !strings.Contains(err.Error(), path) {
+				t.Errorf("what was rewritten is read with %v", err)
+			}
+		})
 	}
 }

@@ -155,7 +155,7 @@ func readAll(t *testing.T, inputs *source.Inputs, file source.File, s split.Slic
 		t.Fatal(err)
 	}
 	defer func() { _ = opened.Close() }()
-	reader, err := opened.Records(s.Offset, s.Length, s.FirstLine, []string{"id"})
+	reader, err := opened.Records(source.Stretch{Offset: s.Offset, Length: s.Length, FirstLine: s.FirstLine}, []string{"id"})
 	for err == nil {
 		if _, err = reader.Read(); err == nil {
 			n++

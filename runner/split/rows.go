@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/batchpattern/terraform-provider-batch/runner/format"
 	"github.com/batchpattern/terraform-provider-batch/runner/source"
 )
 
@@ -14,11 +15,21 @@ func splitRows(ctx context.Context, opened *source.Opened, index int, file sourc
 	if err != nil {
 		return err
 	}
+	sums := &groupSums{groups: groups}
+	if o.Checksum {
+		if sums.file, err = format.OpenParquet(opened, file.Bytes()); err != nil {
+			return fmt.Errorf("split input %s: %w", file.Path, err)
+		}
+	}
 	err = cutRows(groups, o.Rows, o.Around, func(s Span) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("split input %s: %w", file.Path, ctx.Err())
 		}
-		return emit(Slice{File: index, Offset: s.Offset, Length: s.Length, FirstLine: s.Offset + 1, Records: s.Length})
+		sum, err := sums.of(s)
+		if err != nil {
+			return fmt.Errorf("split input %s: %w", file.Path, err)
+		}
+		return emit(Slice{File: index, Offset: s.Offset, Length: s.Length, FirstLine: s.Offset + 1, Records: s.Length, Checksum: sum})
 	})
 	if err != nil {
 		return err
@@ -29,6 +40,33 @@ func splitRows(ctx context.Context, opened *source.Opened, index int, file sourc
 		}
 	}
 	return opened.Check()
+}
+
+// groupSums are the checksums of slices. Those beside each other may lie in one
+// row group, which is read once.
+type groupSums struct {
+	file   *format.Parquet // nil: none are asked for
+	groups []int64
+	group  Span // the row group of
+	sum    uint32
+}
+
+func (g *groupSums) of(s Span) (*uint32, error) {
+	if g.file == nil {
+		return nil, nil
+	}
+	if s.Offset < g.group.Offset+g.group.Length { // a part of the same
+		sum := g.sum
+		return &sum, nil
+	}
+	for len(g.groups) > 0 && s.Offset >= g.group.Offset+g.group.Length {
+		g.group = Span{g.group.Offset + g.group.Length, g.groups[0]}
+		g.groups = g.groups[1:]
+	}
+	var err error
+	g.sum, err = g.file.Checksum(s.Offset, s.Length)
+	sum := g.sum
+	return &sum, err
 }
 
 // cutRows cuts rows that lie in groups into stretches of at most so many, around

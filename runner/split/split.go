@@ -31,6 +31,9 @@ type Slice struct {
 	Length    int64 `json:"length"`
 	FirstLine int64 `json:"first_line"` // physical line at Offset, from 1
 	Records   int64 `json:"records"`
+	// Checksum is the CRC-32C of its bytes, where it was asked for; of a slice of
+	// a Parquet file, of the row groups that it lies in.
+	Checksum *uint32 `json:"checksum,omitempty"`
 }
 
 const bufferSize = 256 << 10
@@ -46,6 +49,8 @@ type Options struct {
 	Around []Span
 	// Sum gets the whole content of the file, in the same pass.
 	Sum io.Writer
+	// Checksum has each slice tell its own.
+	Checksum bool
 }
 
 // File calls emit for each slice of a file, the one of that index, in order.
@@ -70,7 +75,7 @@ func File(ctx context.Context, in *source.Inputs, index int, file source.File, o
 		return fmt.Errorf("split input %s: %w", file.Path, err)
 	}
 	c := &cutter{
-		framer: framer, rows: o.Rows, around: o.Around, emit: emit, startLine: file.StartLine,
+		framer: framer, rows: o.Rows, around: o.Around, emit: emit, startLine: file.StartLine, checks: o.Checksum,
 		slice: Slice{File: index, Offset: file.Start, FirstLine: file.StartLine},
 	}
 	return c.splitFile(ctx, opened, file, o.Sum)
@@ -85,6 +90,10 @@ type cutter struct {
 	slice     Slice // grows until it is full and
 	full      Slice // waits here: blank lines at the end of the file are still to be added
 	around    []Span
+	checks    bool
+	sum       uint32 // of the slice
+	fullSum   uint32 // of full,
+	tiledSum  uint32 // and of what slice has as long as that is blank lines
 }
 
 func (c *cutter) splitFile(ctx context.Context, opened *source.Opened, file source.File, sum io.Writer) error {
@@ -132,9 +141,12 @@ func (c *cutter) feed(data []byte) error {
 			continue
 		}
 		n, records := c.framer.Skip(now, c.rows-c.slice.Records)
-		data = data[n:]
 		c.slice.Length += int64(n)
 		c.slice.Records += records
+		if c.checks {
+			c.check(data[:n])
+		}
+		data = data[n:]
 		if c.slice.Records == c.rows {
 			if err := c.cut(); err != nil {
 				return err
@@ -142,6 +154,13 @@ func (c *cutter) feed(data []byte) error {
 		}
 	}
 	return nil
+}
+
+func (c *cutter) check(data []byte) {
+	c.sum = format.AddChecksum(c.sum, data)
+	if c.slice.Records == 0 {
+		c.tiledSum = format.AddChecksum(c.tiledSum, data)
+	}
 }
 
 // next is as much of data as is to be cut, or to be left out.
@@ -171,7 +190,7 @@ func (c *cutter) cut() error {
 		if err := c.release(); err != nil {
 			return err
 		}
-		c.full = c.slice
+		c.full, c.fullSum = c.slice, c.sum
 	}
 	c.begin(c.slice.Offset + c.slice.Length)
 	return nil
@@ -182,11 +201,13 @@ func (c *cutter) cut() error {
 func (c *cutter) tile() {
 	if c.full.Offset+c.full.Length == c.slice.Offset {
 		c.full.Length += c.slice.Length
+		c.fullSum = c.tiledSum
 	}
 }
 
 func (c *cutter) begin(offset int64) {
-	c.slice = Slice{File: c.slice.File, Offset: offset, FirstLine: c.startLine + c.framer.Lines()}
+	c.slice, c.sum = Slice{File: c.slice.File, Offset: offset, FirstLine: c.startLine + c.framer.Lines()}, 0
+	c.tiledSum = c.fullSum
 }
 
 // finish emits what is left at the end of the file.
@@ -202,7 +223,7 @@ func (c *cutter) finish() error {
 	if err := c.release(); err != nil {
 		return err
 	}
-	c.full = c.slice
+	c.full, c.fullSum = c.slice, c.sum
 	return c.release()
 }
 
@@ -210,6 +231,10 @@ func (c *cutter) finish() error {
 func (c *cutter) release() error {
 	if c.full.Records == 0 {
 		return nil
+	}
+	if c.checks {
+		sum := c.fullSum
+		c.full.Checksum = &sum
 	}
 	return c.emit(c.full)
 }

@@ -258,7 +258,7 @@ func records(t fataler, file source.File, offset, length, firstLine int64) []lin
 		t.Fatal(err)
 	}
 	defer func() { _ = opened.Close() }()
-	reader, err := opened.Records(offset, length, firstLine, nil)
+	reader, err := opened.Records(source.Stretch{Offset: offset, Length: length, FirstLine: firstLine}, nil)
 	if err != nil {
 		if file.Header == nil { // a CSV file of nothing
 			return nil

@@ -20,9 +20,9 @@ import (
 
 const (
 	csvHeader = "id,text\n"
-	ragged    = "has 1 fields where the header has 2"
+	ragged    = "has 1 field where the header has 2"
 	notUTF8   = "is not UTF-8 at byte 3"
-	tooLarge  = "is larger than 1 MiB"
+	tooLarge  = "is larger than 16 MiB"
 )
 
 // tortured is a file that something is wrong with: either planning it ends with
@@ -140,7 +140,7 @@ func planAndRead(ctx context.Context, in *source.Inputs, file source.File) (got 
 		return nil, err
 	}
 	err = split.File(ctx, in, 0, file, split.Options{Rows: 2}, func(s split.Slice) error {
-		reader, err := opened.Records(s.Offset, s.Length, s.FirstLine, append([]string{"id"}, file.Columns()...))
+		reader, err := opened.Records(source.Stretch{Offset: s.Offset, Length: s.Length, FirstLine: s.FirstLine, Checksum: s.Checksum}, append([]string{"id"}, file.Columns()...))
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,8 @@ type Owed struct {
 	Length     int64
 	FirstLine  int64
 	Records    int64
-	Carries    int64 // runs that have sent it
+	Checksum   *uint32 // as in MiniBatch
+	Carries    int64   // runs that have sent it
 	Since      time.Time
 }
 
@@ -30,13 +31,13 @@ const (
 	owedAgain = `UPDATE ledger SET carries = carries + (m.sent AND NOT m.counted), class = m.class, status = m.status, error = m.error
 		FROM mini_batches AS m WHERE ` + notCommitted + ` AND m.ledger > 0 AND ledger.id = m.ledger AND ledger.taken_by = $1`
 	filesLeft = `SELECT DISTINCT m.file FROM mini_batches AS m WHERE ` + notCommitted + ` AND m.ledger = 0 ORDER BY m.file`
-	owedFirst = `INSERT INTO ledger (run_id, mini_batch, uid, identity, occurrence, file, since, offset, length, first_line, records, carries, class, status, error)
-		SELECT $1, m.number, $2, $3, $4, $5, $6, m.offset, m.length, m.first_line, m.records, m.sent, m.class, m.status, m.error
+	owedFirst = `INSERT INTO ledger (run_id, mini_batch, uid, identity, occurrence, file, since, offset, length, first_line, records, checksum, carries, class, status, error)
+		SELECT $1, m.number, $2, $3, $4, $5, $6, m.offset, m.length, m.first_line, m.records, m.checksum, m.sent, m.class, m.status, m.error
 		FROM mini_batches AS m WHERE ` + notCommitted + ` AND m.ledger = 0 AND m.file = $7 ORDER BY m.number`
 	entered = `UPDATE mini_batches AS m SET ledger = (SELECT id FROM ledger WHERE ledger.run_id = $1 AND ledger.mini_batch = m.number)
 		WHERE ` + notCommitted + ` AND m.ledger = 0`
 	nowCarried = notCommitted + ` AND m.ledger > 0 AND m.state <> 'staged'`
-	ledgerFree = `SELECT id, run_id, mini_batch, occurrence, file, offset, length, first_line, records, carries, since FROM ledger
+	ledgerFree = `SELECT id, run_id, mini_batch, occurrence, file, offset, length, first_line, records, checksum, carries, since FROM ledger
 		WHERE uid = $1 AND settled_by = '' AND identity = $2 AND taken_by = '' ORDER BY id`
 	// The rows that a run's plan needs: those it carries and, until the job knows
 	// its files, those that they replace.
@@ -60,7 +61,7 @@ const (
 func (s *Store) Owes(uid, identity string) ([]Owed, error) {
 	return list(s.reader(), func(rows *sql.Rows) (o Owed, err error) {
 		err = rows.Scan(&o.ID, &o.Run, &o.MiniBatch, instant{&o.Occurrence}, document{&o.File}, &o.Offset, &o.Length, &o.FirstLine,
-			&o.Records, &o.Carries, instant{&o.Since})
+			&o.Records, &o.Checksum, &o.Carries, instant{&o.Since})
 		return o, err
 	}, ledgerFree, uid, identity)
 }

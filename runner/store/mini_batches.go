@@ -19,6 +19,7 @@ type MiniBatch struct {
 	Length    int64
 	FirstLine int64
 	Records   int64
+	Checksum  *uint32 // CRC-32C of its bytes, as split.Slice has it; nil where nobody asked
 
 	Epoch        int64
 	Fence        int64
@@ -56,13 +57,13 @@ const suspectAt = 2
 // Suspect tells whether records of the mini-batch may end or hang servers.
 func (m MiniBatch) Suspect() bool { return m.Losses >= suspectAt || m.Timeouts >= suspectAt }
 
-const miniBatchColumns = `number, state, file, offset, length, first_line, records, epoch, fence, attempts, not_before, waiting_since,
+const miniBatchColumns = `number, state, file, offset, length, first_line, records, checksum, epoch, fence, attempts, not_before, waiting_since,
 	class, status, error, example, staged_path, staged_records, dead_lettered, bytes, sha256, requests,
 	ledger, carried, sent, losses, timeouts, fingerprint, redrive, kept, gone_why`
 
 func scanMiniBatch(rows *sql.Rows) (MiniBatch, error) {
 	var m MiniBatch
-	err := rows.Scan(&m.Number, &m.State, &m.File, &m.Offset, &m.Length, &m.FirstLine, &m.Records, &m.Epoch, &m.Fence,
+	err := rows.Scan(&m.Number, &m.State, &m.File, &m.Offset, &m.Length, &m.FirstLine, &m.Records, &m.Checksum, &m.Epoch, &m.Fence,
 		&m.Attempts, instant{&m.NotBefore}, instant{&m.WaitingSince}, &m.Class, &m.Status, &m.Error, &m.Example,
 		&m.StagedPath, &m.StagedRecords, &m.DeadLettered, &m.Bytes, &m.SHA256, &m.Requests,
 		&m.Ledger, &m.Carried, &m.Sent, &m.Losses, &m.Timeouts, &m.Fingerprint, &m.Redrive, &m.Kept, document{&m.Gone})

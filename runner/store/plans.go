@@ -54,9 +54,9 @@ func (t *Tx) DropUnplanned(run string) error {
 // row, which comes last, a plan does not exist.
 func (t *Tx) InsertMiniBatches(run string, slices []MiniBatch) error {
 	for _, m := range slices {
-		err := t.exec(`INSERT INTO mini_batches (run_id, number, state, file, offset, length, first_line, records, ledger)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			run, m.Number, api.MiniBatchPending, m.File, m.Offset, m.Length, m.FirstLine, m.Records, m.Ledger)
+		err := t.exec(`INSERT INTO mini_batches (run_id, number, state, file, offset, length, first_line, records, checksum, ledger)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			run, m.Number, api.MiniBatchPending, m.File, m.Offset, m.Length, m.FirstLine, m.Records, m.Checksum, m.Ledger)
 		if err != nil {
 			return err
 		}

@@ -89,7 +89,7 @@ func (p Place) slice(t *testing.T, file source.File, s split.Slice, project []st
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	reader, err := opened.Records(s.Offset, s.Length, s.FirstLine, project)
+	reader, err := opened.Records(source.Stretch{Offset: s.Offset, Length: s.Length, FirstLine: s.FirstLine, Checksum: s.Checksum}, project)
 	if err != nil {
 		return nil, err
 	}
