@@ -4,7 +4,6 @@ package format_test
 
 import (
 	"io"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,7 +50,7 @@ func BenchmarkReader(b *testing.B) {
 
 func BenchmarkWriter(b *testing.B) {
 	columns := []api.Column{{Name: "id", Type: api.TypeInt64}, {Name: "label", Type: api.TypeString}, {Name: "p", Type: api.TypeDouble}}
-	for _, fileFormat := range allFormats {
+	for _, fileFormat := range []string{api.FormatCSV, api.FormatJSONL} {
 		b.Run(fileFormat, func(b *testing.B) {
 			writer, err := format.NewWriter(fileFormat, io.Discard, columns)
 			if err != nil {
@@ -68,35 +67,6 @@ func BenchmarkWriter(b *testing.B) {
 			b.ReportMetric(float64(cpuTime(b)-begun)/float64(b.N), "cpu-ns/op")
 		})
 	}
-}
-
-func BenchmarkParquetReader(b *testing.B) {
-	columns := []api.Column{{Name: "id", Type: api.TypeInt64}, {Name: "sepal_length", Type: api.TypeDouble}, {Name: "sepal_width", Type: api.TypeDouble},
-		{Name: "petal_length", Type: api.TypeDouble}, {Name: "petal_width", Type: api.TypeDouble}, {Name: "species", Type: api.TypeString}}
-	var records [][]format.Value
-	for i := range 100_000 {
-		records = append(records, []format.Value{token(strconv.Itoa(i)), token("5.1"), token("3.5"), token("1.4"), token(strconv.Itoa(i%30) + ".2"), text("setosa")})
-	}
-	data := writtenTyped(b, api.FormatParquet, columns, records...)
-	p := openParquet(b, []byte(data))
-	var reader format.Reader
-	left := int64(0)
-	b.ReportAllocs()
-	begun := cpuTime(b)
-	for b.Loop() {
-		if left == 0 {
-			var err error
-			if reader, err = p.Read(0, p.Rows(), irisWanted); err != nil {
-				b.Fatal(err)
-			}
-			left = p.Rows()
-		}
-		if record, err := reader.Read(); err != nil || record.Bad != nil {
-			b.Fatal(err, record)
-		}
-		left--
-	}
-	b.ReportMetric(float64(cpuTime(b)-begun)/float64(b.N), "cpu-ns/op")
 }
 
 // cpuTime is what this process has used: on a busy machine the only figure

@@ -78,6 +78,9 @@ func (c *csvReader) parse(record *frame) error {
 		}
 	}
 	if fields != len(c.header) {
+		if fields == 1 {
+			return fmt.Errorf("has 1 field where the header has %d", len(c.header))
+		}
 		return fmt.Errorf("has %d fields where the header has %d", fields, len(c.header))
 	}
 	return nil

@@ -45,8 +45,8 @@ func TestCSVRecords(t *testing.T) {
 		"quote never closed":          {"1,2,3\n4,5,\"6\n7,8,9\n", []string{"1: 3|1", "2! has a quote that is never closed, so it takes in the rest of the file; close the quote, or double it where it is text"}},
 		"not utf-8":                   {"1,2,3\n4,\xff,6\n7,8,9\n", []string{"1: 3|1", "2! is not UTF-8 at byte 3", "3: 9|7"}},
 		"as large as can be":          {"1,2," + big[4:] + "\n4,5,6\n", []string{"1: " + big[4:] + "|1", "2: 6|4"}},
-		"too large":                   {"1,2," + big[3:] + "\n4,5,6\n", []string{"1! is larger than 1 MiB", "2: 6|4"}},
-		"much too large":              {"1,2,3\n4,5,\"" + strings.Repeat(big+"\n", 5) + "\"\n7,8,9\n", []string{"1: 3|1", "2! is larger than 1 MiB", "8: 9|7"}},
+		"too large":                   {"1,2," + big[3:] + "\n4,5,6\n", []string{"1! " + tooLarge, "2: 6|4"}},
+		"much too large":              {"1,2,3\n4,5,\"" + strings.Repeat(big+"\n", 5) + "\"\n7,8,9\n", []string{"1: 3|1", "2! " + tooLarge, "8: 9|7"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header, project := []string{"a", "b", "c"}, []string{"c", "a"}

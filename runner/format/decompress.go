@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -31,7 +32,8 @@ func Decompress(compression string, r io.Reader) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, d.wrong(err)
 		}
-		d.plain, d.close = plain, func() {}
+		plain.Multistream(false)
+		d.plain, d.close = &members{input: &d.input, current: plain}, func() {}
 	case api.CompressionZstd:
 		plain, err := zstd.NewReader(&d.input, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
 		if err != nil {
@@ -79,6 +81,8 @@ func (d *decompressor) wrong(err error) error {
 	switch {
 	case d.input.err != nil:
 		return d.input.err
+	case errors.Is(err, errOtherData):
+		return fmt.Errorf("decompress %s: it %w, from byte %d on; cut the file there, or compress it anew", d.compression, err, d.input.count)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return fmt.Errorf("decompress %s: the file is cut short, it ends after byte %d", d.compression, d.input.count)
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
@@ -86,6 +90,32 @@ func (d *decompressor) wrong(err error) error {
 	default:
 		return fmt.Errorf("decompress %s: the file is corrupt at byte %d or shortly before: %w", d.compression, d.input.count, err)
 	}
+}
+
+// members reads the members of a gzip file, one after the other.
+type members struct {
+	input   *counted
+	current *gzip.Reader
+}
+
+var errOtherData = errors.New("holds other data behind its end")
+
+// Read implements io.Reader.
+func (m *members) Read(to []byte) (int, error) {
+	n, err := m.current.Read(to)
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	start, err := m.input.r.Peek(2)
+	if len(start) == 0 {
+		return n, m.input.note(err)
+	}
+	if !strings.HasPrefix("\x1f\x8b", string(start)) {
+		return n, errOtherData
+	}
+	err = m.current.Reset(m.input)
+	m.current.Multistream(false)
+	return n, err
 }
 
 // counted counts what is read. As an io.ByteReader it is asked for no byte too

@@ -85,6 +85,10 @@ func TestACutCompressedFileIsAnErrorWithItsPlace(t *testing.T) {
 				t.Errorf("cut to %d bytes: %v", size, err)
 			}
 		}
+		want := fmt.Sprintf("the file is cut short, it ends after byte %d", member+1)
+		if got, err := decompressed(compression, data[:member+1]); err == nil || !strings.Contains(err.Error(), want) || got != text {
+			t.Errorf("%s cut behind the first byte of a member: %v", compression, err)
+		}
 		if got, err := decompressed(compression, data[:len(data)-1]); err == nil || len(got) < len(text) {
 			t.Errorf("%s: of two members only %d bytes were read: %v", compression, len(got), err)
 		}
@@ -105,6 +109,8 @@ func TestACorruptCompressedFileIsAnErrorWithItsPlace(t *testing.T) {
 		}
 		if _, err := decompressed(compression, append(bytes.Clone(data), "rest"...)); err == nil {
 			t.Errorf("%s: text behind it was passed over", compression)
+		} else if want := fmt.Sprintf("it holds other data behind its end, from byte %d on", len(data)); compression == "gzip" && !strings.Contains(err.Error(), want) {
+			t.Errorf("text behind it gives %v, want %s", err, want)
 		}
 	}
 	unreadable := errors.New("input/output error")

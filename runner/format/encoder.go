@@ -27,14 +27,15 @@ var (
 	errNotNumber    = errors.New("it is not a number")
 	errNotInteger   = errors.New("it is not a whole number")
 	errTooBig       = errors.New("it is out of range")
+	errNotExact     = errors.New("a double does not hold so large an integer exactly; name int64, decimal(38,0) or string for the column in output.files.types")
 	errNotBoolean   = errors.New("it is neither true nor false")
 	errNotTimestamp = errors.New("it is not a time as in 2026-12-24T18:00:00Z")
-	errTooFine      = errors.New("it is finer than a microsecond")
+	errTooFine      = errors.New("it is finer than a microsecond; timestamp_ns takes it")
 	errNotDate      = errors.New("it is not a date as in 2026-12-24")
 )
 
 // encode gives a cell as a value of the type. Null is a null value.
-func (e *encoder) encode(t columnType, v Value) (parquet.Value, error) {
+func (e *encoder) encode(t *columnType, v Value) (parquet.Value, error) {
 	text, quoted, err := e.open(v)
 	if err != nil || text == nil {
 		return parquet.NullValue(), err
@@ -62,8 +63,11 @@ func (e *encoder) encode(t columnType, v Value) (parquet.Value, error) {
 		}
 		return parquet.BooleanValue(b), err
 	case api.TypeTimestamp:
-		micros, err := parseTimestamp(text)
+		micros, err := parseMicros(text)
 		return parquet.Int64Value(micros), err
+	case typeNanos:
+		nanos, err := parseNanos(text)
+		return parquet.Int64Value(nanos), err
 	case api.TypeDate:
 		days, err := parseDate(text)
 		return parquet.Int32Value(days), err
@@ -86,11 +90,11 @@ func (e *encoder) open(v Value) (text []byte, quoted bool, err error) {
 		if behind, ok := skipString(v.Bytes, 0); !ok || behind != len(v.Bytes) {
 			return nil, false, errNotAToken
 		}
-		e.text = appendUnescaped(e.text[:0], v.Bytes[1:len(v.Bytes)-1])
-		if e.text == nil {
-			e.text = []byte{}
+		if text = v.Bytes[1 : len(v.Bytes)-1]; bytes.IndexByte(text, '\\') >= 0 {
+			e.text = appendUnescaped(e.text[:0], text)
+			text = e.text
 		}
-		return e.text, true, nil
+		return text, true, nil
 	case string(v.Bytes) == "null":
 		return nil, false, nil
 	default:
@@ -132,6 +136,9 @@ func (e *encoder) json(v Value) (parquet.Value, error) {
 }
 
 func parseDouble(text []byte) (float64, error) {
+	if f, ok := shortDouble(text); ok {
+		return f, nil
+	}
 	switch string(text) {
 	case "NaN":
 		return math.NaN(), nil
@@ -151,11 +158,28 @@ func parseDouble(text []byte) (float64, error) {
 		return 0, errTooBig
 	case err != nil:
 		return 0, errNotNumber
+	case losesDigits(text, f):
+		return 0, errNotExact
 	}
 	return f, nil
 }
 
+// losesDigits tells whether a whole number, written without an exponent, would
+// come back as another one: it may be somebody's key.
+func losesDigits(text []byte, f float64) bool {
+	const always = 15 // digits are held
+	digits := bytes.TrimLeft(bytes.TrimLeft(text, "+-"), "0")
+	if len(digits) <= always || bytes.IndexFunc(digits, func(c rune) bool { return c < '0' || c > '9' }) >= 0 {
+		return false
+	}
+	var exact [maxPrecision + 1]byte
+	return !bytes.Equal(digits, strconv.AppendFloat(exact[:0], math.Abs(f), 'f', 0, 64))
+}
+
 func parseInteger(text []byte) (int64, error) {
+	if i, points, ok := shortDigits(text); ok && points == 0 {
+		return i, nil
+	}
 	if i, err := strconv.ParseInt(string(text), 10, 64); err == nil {
 		return i, nil
 	}
@@ -175,17 +199,31 @@ func parseInteger(text []byte) (int64, error) {
 	return i, nil
 }
 
-func parseTimestamp(text []byte) (int64, error) {
+func parseMicros(text []byte) (int64, error) {
+	t, err := parseTime(text)
+	if err == nil && t.Nanosecond()%1000 != 0 {
+		err = errTooFine
+	}
+	return t.UnixMicro(), err
+}
+
+func parseNanos(text []byte) (int64, error) {
+	t, err := parseTime(text)
+	nanos := t.UnixNano()
+	if err == nil && !time.Unix(0, nanos).Equal(t) {
+		err = errTooBig
+	}
+	return nanos, err
+}
+
+func parseTime(text []byte) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, string(text))
 	if err != nil {
 		if t, err = time.Parse(time.RFC3339, asRFC3339(string(text))); err != nil {
-			return 0, errNotTimestamp
+			return t, errNotTimestamp
 		}
 	}
-	if t.Nanosecond()%1000 != 0 {
-		return 0, errTooFine
-	}
-	return t.UnixMicro(), nil
+	return t, nil
 }
 
 // asRFC3339 rewrites times as databases print them: a blank for the T, no zone
@@ -218,7 +256,7 @@ func parseDate(text []byte) (int32, error) {
 	return int32(t.Unix() / 86400), nil // at midnight, so that there is no rest
 }
 
-func (e *encoder) decimal(t columnType, text []byte) (parquet.Value, error) {
+func (e *encoder) decimal(t *columnType, text []byte) (parquet.Value, error) {
 	d, ok := parseNumber(text)
 	switch {
 	case !ok:

@@ -5,9 +5,10 @@ import (
 	"io"
 )
 
-// MaxRecord is the size a record may have, in bytes without its line end.
-// Larger ones are bad records; they are passed over, never held in memory.
-const MaxRecord = 1 << 20
+// MaxRecord is the size a record may have, in bytes without its line end: an
+// image or a long text in it. Larger ones are bad records; they are passed over,
+// never held in memory. Each mini-batch at work holds a few times as much.
+const MaxRecord = 16 << 20
 
 const (
 	bufferSize = 64 << 10
@@ -25,7 +26,7 @@ type frame struct {
 }
 
 // frames cuts a stream into raw records. Its buffer grows with the largest
-// record, up to twice MaxRecord.
+// record, up to a little above MaxRecord.
 type frames struct {
 	r      io.Reader
 	framer *Framer
@@ -130,7 +131,7 @@ func (f *frames) makeRoom() {
 		f.end, f.dropped = f.start+oversizeKept, true
 		f.scanned = f.end
 	case f.start == 0:
-		grown := make([]byte, max(bufferSize, 2*len(f.buf)))
+		grown := make([]byte, min(max(bufferSize, 2*len(f.buf)), MaxRecord+bufferSize))
 		copy(grown, f.buf)
 		f.buf = grown
 		return

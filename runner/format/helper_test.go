@@ -11,6 +11,9 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
+// tooLarge is what makes a record above format.MaxRecord bad.
+const tooLarge = "is larger than 16 MiB, which no record may be; keep what is so large in a file of its own, and its name in the record"
+
 // read is what a test compares of one record: "line: a|b", or "line! why".
 func read(t testing.TB, reader format.Reader) []string {
 	t.Helper()

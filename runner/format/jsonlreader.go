@@ -63,7 +63,7 @@ func (j *jsonlReader) parse(record *frame) error {
 	}
 	for slot, found := range j.found {
 		if !found {
-			return fmt.Errorf("has no column %q", j.wanted.columns[slot])
+			return fmt.Errorf("has no column %q; write null where there is no value", j.wanted.columns[slot])
 		}
 	}
 	return nil
@@ -160,6 +160,26 @@ func notJSON(raw []byte, i int) error {
 	if i >= len(raw) {
 		return fmt.Errorf("is not valid JSON: it ends too early, after byte %d", len(raw))
 	}
+	if (raw[i] == '[' || raw[i] == '{') && depthAt(raw, i) >= maxDepth {
+		return fmt.Errorf("is nested more than %d levels deep, at byte %d", maxDepth, i+1)
+	}
 	c, _ := utf8.DecodeRune(raw[i:])
 	return fmt.Errorf("is not valid JSON at byte %d: unexpected %q", i+1, c)
+}
+
+// depthAt is how many objects and lists are open at a place up to which raw is
+// sound.
+func depthAt(raw []byte, at int) (depth int) {
+	for i := 0; i < at; i++ {
+		switch raw[i] {
+		case '"':
+			behind, _ := skipString(raw, i)
+			i = behind - 1
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		}
+	}
+	return depth
 }

@@ -29,8 +29,8 @@ func TestJSONLRecords(t *testing.T) {
 		"escapes in values":       {`{"a":"\"}{\\","b":"\ud83d\ude00"}`, []string{`1: "\ud83d\ude00"|"\"}{\\"`}},
 		"blanks change":           {"{\"a\":1,\"b\" : 2}\n{\"a\": 3,\"b\" :4}\n{\"a\":5,\"b\" :  6}", []string{"1: 2|1", "2: 4|3", "3: 6|5"}},
 		"keys change their order": {"{\"a\":1,\"b\":2}\n{\"b\":3,\"a\":4}\n{\"a\":5,\"b\":6}", []string{"1: 2|1", "2: 3|4", "3: 6|5"}},
-		"missing column":          {"{\"a\":1}\n{\"a\":3,\"b\":4}", []string{`1! has no column "b"`, "2: 4|3"}},
-		"empty object":            {`{ }`, []string{`1! has no column "b"`}},
+		"missing column":          {"{\"a\":1}\n{\"a\":3,\"b\":4}", []string{`1! has no column "b"; write null where there is no value`, "2: 4|3"}},
+		"empty object":            {`{ }`, []string{`1! has no column "b"; write null where there is no value`}},
 		"wanted key twice":        {`{"a":1,"b":2,"a":3}`, []string{`1! has column "a" twice`}},
 		"other key twice":         {`{"a":1,"b":2,"c":3,"c":4}`, []string{`1: 2|1`}},
 		"list":                    {`[1]`, []string{`1! is a list where a JSON object is wanted`}},
@@ -47,9 +47,9 @@ func TestJSONLRecords(t *testing.T) {
 		"control character":       {"{\"a\":\"\t\"}", []string{`1! is not valid JSON at byte 7: unexpected '\t'`}},
 		"cut short":               {"{\"a\":1,\"b\":\n{\"a\":3,\"b\":4}", []string{"1! is not valid JSON: it ends too early, after byte 11", "2: 4|3"}},
 		"not utf-8":               {"{\"a\":\"\xff\",\"b\":1}", []string{"1! is not UTF-8 at byte 7"}},
-		"too large":               {`{"a":"` + strings.Repeat("x", format.MaxRecord) + "\"}\n{\"a\":3,\"b\":4}", []string{"1! is larger than 1 MiB", "2: 4|3"}},
+		"too large":               {`{"a":"` + strings.Repeat("x", format.MaxRecord) + "\"}\n{\"a\":3,\"b\":4}", []string{"1! " + tooLarge, "2: 4|3"}},
 		"nested deeper than allowed": {
-			`{"a":` + strings.Repeat("[", 10_001), []string{"1! is not valid JSON at byte 10005: unexpected '['"}},
+			`{"a":` + strings.Repeat("[", 10_001), []string{"1! is nested more than 10000 levels deep, at byte 10005"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := read(t, newReader(t, "jsonl", strings.NewReader(test.text), nil, []string{"b", "a"}))

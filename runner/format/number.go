@@ -63,3 +63,48 @@ func (n number) scaled(to []byte, scale int) []byte {
 	}
 	return to
 }
+
+// shortDigits reads digits with at most one point, and says how many stand
+// behind it; only those that an int64 and a float64 both hold exactly.
+func shortDigits(text []byte) (unscaled int64, scale int, ok bool) {
+	const most = 15
+	digits := text
+	if len(digits) > 0 && digits[0] == '-' {
+		digits = digits[1:]
+	}
+	point := -1
+	for i, c := range digits {
+		switch {
+		case c-'0' < 10:
+			unscaled = unscaled*10 + int64(c-'0')
+		case c == '.' && point < 0:
+			point = i
+		default:
+			return 0, 0, false
+		}
+		if i > most {
+			return 0, 0, false
+		}
+	}
+	count := len(digits)
+	if point >= 0 {
+		count, scale = count-1, count-1-point
+	}
+	if len(digits) < len(text) {
+		unscaled = -unscaled
+	}
+	return unscaled, scale, count > 0 && count <= most
+}
+
+// powers of ten that a float64 holds exactly.
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// shortDouble reads a number of few digits. Both sides of the division are
+// exact, so that its result is the float64 next to the number.
+func shortDouble(text []byte) (float64, bool) {
+	unscaled, scale, ok := shortDigits(text)
+	if !ok || unscaled == 0 && text[0] == '-' { // another double than 0
+		return 0, false
+	}
+	return float64(unscaled) / powers[scale], true
+}

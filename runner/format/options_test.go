@@ -82,7 +82,7 @@ func TestCellsThatStandForNoValue(t *testing.T) {
 		`"",NA`:       "|<null>",
 		`"NA",`:       "NA|<null>",
 		`"a""b",\N`:   `a"b|<null>`,
-		"NA\r":        "! has 1 fields where the header has 2",
+		"NA\r":        "! has 1 field where the header has 2",
 		" ,\"\"\r":    " |",
 		`"x",na`:      "x|na",
 		"\u00a0,\"\"": "\u00a0|",
@@ -106,12 +106,12 @@ func TestNoGoodRecordIsLostAmongBadOnes(t *testing.T) {
 		want []string
 	}{
 		"everything at once": {header, "\uFEFFa,b\r\n1,2\r\n\r\n\"x\ny\",\"\"\"\"\n3\n4,\xff\n5,a\x00b\n6,7,8\n9,\"1\"0\n\n11,12", []string{
-			"2: 1|2", "4: x\ny|\"", "6! has 1 fields where the header has 2", "7! is not UTF-8 at byte 3", "8: 5|a\x00b",
+			"2: 1|2", "4: x\ny|\"", "6! has 1 field where the header has 2", "7! is not UTF-8 at byte 3", "8: 5|a\x00b",
 			"9! has 3 fields where the header has 2", `10! column "b": has text after the closing quote; double the quotes inside the field`, "12: 11|12"}},
 		"carriage returns alone end nothing": {header, "a,b\n1,2\r3,4\n5,6\n", []string{"2! has 3 fields where the header has 2", "3: 5|6"}},
 		"a carriage return in a cell":        {header, "a,b\n1\rx,2\n5,6\n", []string{"2: 1\rx|2", "3: 5|6"}},
 		"json lines": {format.Options{Format: api.FormatJSONL}, "\uFEFF{\"a\":1,\"b\":2}\r\n\n{\"a\":1}\n{\"a\":\"\xff\",\"b\":1}\nnull\n{\"a\":\"\\u0000\",\"b\":3}", []string{
-			"1: 1|2", `3! has no column "b"`, "4! is not UTF-8 at byte 7", "5! is null where a JSON object is wanted", "6: \"\\u0000\"|3"}},
+			"1: 1|2", `3! has no column "b"; write null where there is no value`, "4! is not UTF-8 at byte 7", "5! is null where a JSON object is wanted", "6: \"\\u0000\"|3"}},
 	} {
 		if got := readFile(t, test.o, test.file, "a", "b"); !slices.Equal(got, test.want) {
 			t.Errorf("%s: got\n%q, want\n%q", name, got, test.want)
@@ -147,7 +147,7 @@ func TestAFieldOf100MBIsNeverHeld(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	got := read(t, reader)
 	runtime.ReadMemStats(&after)
-	if len(got) != 2 || got[0] != "1! is larger than 1 MiB" || !strings.HasSuffix(got[1], ": 2") {
+	if len(got) != 2 || got[0] != "1! "+tooLarge || !strings.HasSuffix(got[1], ": 2") {
 		t.Errorf("got %q", got)
 	}
 	if took := after.TotalAlloc - before.TotalAlloc; took > 8*format.MaxRecord {
@@ -157,13 +157,13 @@ func TestAFieldOf100MBIsNeverHeld(t *testing.T) {
 
 func TestAParquetValueAboveTheLimitIsABadRecord(t *testing.T) {
 	columns := []api.Column{{Name: "a", Type: api.TypeString}}
-	data := writtenTyped(t, api.FormatParquet, columns, []format.Value{text("x")}, []format.Value{text(strings.Repeat("y", 3<<20))}, []format.Value{text("z")})
+	data := writtenTyped(t, api.FormatParquet, columns, []format.Value{text("x")}, []format.Value{text(strings.Repeat("y", format.MaxRecord))}, []format.Value{text("z")})
 	p, err := format.OpenParquet(bytes.NewReader([]byte(data)), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := rowsOf(t, p, 0, 3, nil), []string{`{"a":"x"}`, "2! is larger than 1 MiB", `{"a":"z"}`}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+	if got, want := rowsOf(t, p, 0, 3, nil), []string{`{"a":"x"}`, "2! " + tooLarge, `{"a":"z"}`}; !slices.Equal(got, want) {
+		t.Errorf("got %.100q, want %q", got, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -67,7 +68,7 @@ func OpenParquet(r io.ReaderAt, size int64) (p *Parquet, err error) {
 		return nil, err
 	}
 	defer recovered(&err, "its footer")
-	p = &Parquet{source: r, bodyEnd: bodyEnd}
+	p = &Parquet{source: parquetSource{r}, bodyEnd: bodyEnd}
 	if err := p.take(metadata); err != nil {
 		return nil, fmt.Errorf("the Parquet footer cannot be used: %w", err)
 	}
@@ -75,7 +76,7 @@ func OpenParquet(r io.ReaderAt, size int64) (p *Parquet, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.file, err = parquet.OpenFile(rewritten, rewritten.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)); err != nil {
+	if p.file, err = parquet.OpenFile(rewritten, rewritten.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(pageHeaderSize)); err != nil {
 		return nil, fmt.Errorf("the Parquet footer cannot be used: %w", err)
 	}
 	if p.columns, p.leaves, err = parquetColumns(p.file); err != nil {
@@ -166,6 +167,32 @@ func (p *Parquet) Read(first, n int64, project []string) (Reader, error) {
 		return nil, fmt.Errorf("read parquet: rows %d to %d of a file of %d", first+1, first+n, p.rows)
 	}
 	return newParquetReader(p, first, n, project)
+}
+
+// parquetSource tells errors of reading a file from those of what it holds.
+type parquetSource struct{ r io.ReaderAt }
+
+type unreadable struct{ error }
+
+// Unwrap gives the cause.
+func (u unreadable) Unwrap() error { return u.error }
+
+// ReadAt implements io.ReaderAt.
+func (s parquetSource) ReadAt(to []byte, at int64) (int, error) {
+	n, err := s.r.ReadAt(to, at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = unreadable{err}
+	}
+	return n, err
+}
+
+// corrupt is the failure of a run that met an error: to read again what the file
+// holds does not help. Not being able to read it may pass.
+func corrupt(err error) error {
+	if _, passes := errors.AsType[unreadable](err); passes {
+		return err
+	}
+	return api.Fail(api.Reason(api.ClassConfig), "the file is corrupt: write it anew", err)
 }
 
 // recovered makes an error of a panic of the Parquet library, which corrupt

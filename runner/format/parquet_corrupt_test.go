@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
 )
 
@@ -131,6 +132,48 @@ func TestRowsBeforeACorruptPageAreRead(t *testing.T) {
 	}
 	if n, err := readAll(data); err == nil || n < 260 || !strings.Contains(err.Error(), "row group 3") {
 		t.Errorf("read %d rows, then %v", n, err)
+	}
+}
+
+// failing can't be read from a byte on.
+type failing struct {
+	*bytes.Reader
+	from int64
+	err  error
+}
+
+func (f failing) ReadAt(to []byte, at int64) (int, error) {
+	if at < f.from || at > f.Size()/2 { // the footer can be
+		return f.Reader.ReadAt(to, at)
+	}
+	return 0, f.err
+}
+
+// A run that met a corrupt page has failed: to go on would meet it again. A file
+// that can't be read may be readable later.
+func TestACorruptPageIsAFailureAndAnUnreadableOneIsNot(t *testing.T) {
+	data := testdata(t, "codec_gzip.parquet")
+	readBy := func(r io.ReaderAt) error {
+		p, err := format.OpenParquet(r, int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader, err := p.Read(0, p.Rows(), nil)
+		for err == nil {
+			_, err = reader.Read()
+		}
+		return err
+	}
+	at := bytes.LastIndex(data, []byte{0x1f, 0x8b})
+	broken := bytes.Clone(data)
+	copy(broken[at:], "no")
+	if failure, ok := errors.AsType[*api.Failure](readBy(bytes.NewReader(broken))); !ok || failure.Reason != api.Reason(api.ClassConfig) || !strings.Contains(failure.Error(), "row ") {
+		t.Errorf("a corrupt page gives %v", failure)
+	}
+	unplugged := errors.New("input/output error")
+	err := readBy(failing{bytes.NewReader(data), 100, unplugged})
+	if _, failed := errors.AsType[*api.Failure](err); failed || !errors.Is(err, unplugged) {
+		t.Errorf("a file that can't be read gives %v", err)
 	}
 }
 

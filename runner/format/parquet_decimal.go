@@ -23,19 +23,19 @@ func decimalLeaf(kind parquet.Kind, t *parquetformat.DecimalType) (string, leafT
 	typ := decimalType(int(t.Precision), scale)
 	switch kind {
 	case parquet.Int32:
-		return typ, func(to []byte, v parquet.Value) ([]byte, error) {
-			return appendScaled(to, int64(v.Int32()), scale), nil
+		return typ, func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return appendScaled(to, int64(v.int32s[i]), scale), nil
 		}, nil
 	case parquet.Int64:
-		return typ, func(to []byte, v parquet.Value) ([]byte, error) {
-			return appendScaled(to, v.Int64(), scale), nil
+		return typ, func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return appendScaled(to, v.int64s[i], scale), nil
 		}, nil
 	default:
-		return typ, func(to []byte, v parquet.Value) ([]byte, error) {
-			if len(v.ByteArray()) > maxDecimalBytes {
-				return to, fmt.Errorf("is a decimal of %d bytes", len(v.ByteArray()))
+		return typ, func(to []byte, v *leafValues, i int) ([]byte, error) {
+			if len(v.bytes(i)) > maxDecimalBytes {
+				return to, fmt.Errorf("is a decimal of %d bytes", len(v.bytes(i)))
 			}
-			return appendBigScaled(to, v.ByteArray(), scale), nil
+			return appendBigScaled(to, v.bytes(i), scale), nil
 		}, nil
 	}
 }

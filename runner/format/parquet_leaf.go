@@ -8,27 +8,24 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// leafBatch is the number of values that are taken from a page at a time.
-const leafBatch = 256
-
 // leafReader reads the values of one leaf column in one row group.
 type leafReader struct {
-	where  string // for errors
-	stream *pageStream
-	pages  parquet.Pages
-	page   parquet.Page
-	values parquet.ValueReader
-	batch  [leafBatch]parquet.Value
-	at, n  int
-	inRow  bool // a value of the current row was taken
+	where   string // for errors
+	highest byte   // definition level of its values
+	stream  *pageStream
+	pages   parquet.Pages
+	page    leafPage
+	inRow   bool // a value of the current row was taken
 }
 
-// openLeaf begins to read a leaf column with the skip-th row of a row group.
-func openLeaf(p *Parquet, group, leaf int, skip int64) (l *leafReader, err error) {
-	l = &leafReader{where: fmt.Sprintf("row group %d", group+1)}
+// openLeaf begins to read a leaf column with the skip-th row of a row group,
+// which errors name.
+func openLeaf(p *Parquet, where string, group, leaf int, skip int64) (l *leafReader, err error) {
+	column := p.leaves[leaf]
+	l = &leafReader{where: where, highest: byte(column.MaxDefinitionLevel())}
 	defer recovered(&err, l.where)
 	chunk := p.file.RowGroups()[group].ColumnChunks()[leaf].(*parquet.FileColumnChunk)
-	if l.stream, err = newPageStream(p, group, leaf, p.leaves[leaf]); err != nil {
+	if l.stream, err = newPageStream(p, group, leaf, column); err != nil {
 		return nil, fmt.Errorf("%s: %w", l.where, err)
 	}
 	first := int64(0)
@@ -42,74 +39,95 @@ func openLeaf(p *Parquet, group, leaf int, skip int64) (l *leafReader, err error
 		}
 	}
 	l.pages = chunk.PagesFrom(l.stream)
-	for ; first < skip; first++ {
-		if err := l.skipRow(); err != nil {
-			l.close()
-			return nil, err
-		}
+	if err := l.skipRows(skip - first); err != nil {
+		l.close()
+		return nil, err
 	}
 	return l, nil
 }
 
 func (l *leafReader) close() {
-	if l.page != nil {
-		parquet.Release(l.page)
-		l.page = nil
-	}
+	l.release()
 	_ = l.pages.Close() // read only
 }
 
-// peek gives the next value without taking it, nil after the last. It is valid
-// until the next peek or take.
-func (l *leafReader) peek() (*parquet.Value, error) {
-	if l.at == l.n {
-		if err := l.load(); err != nil || l.n == 0 {
-			return nil, err
-		}
+func (l *leafReader) release() {
+	if l.page.page != nil {
+		parquet.Release(l.page.page)
+		l.page = leafPage{}
 	}
-	return &l.batch[l.at], nil
 }
 
-// take gives the next value of the current row.
-func (l *leafReader) take() (*parquet.Value, error) {
-	v, err := l.peek()
-	if err != nil {
-		return nil, err
+// peek readies the next value in page without taking it; false after the last.
+func (l *leafReader) peek() (bool, error) {
+	for l.page.at == l.page.levels {
+		if more, err := l.load(); !more || err != nil {
+			return false, err
+		}
 	}
-	if v == nil {
-		return nil, fmt.Errorf("%s: has fewer values than rows", l.where)
+	return true, nil
+}
+
+// need readies the next value, which the current row must have.
+func (l *leafReader) need() error {
+	more, err := l.peek()
+	if err == nil && !more {
+		err = fmt.Errorf("%s: has fewer values than rows", l.where)
 	}
-	if l.inRow != (v.RepetitionLevel() > 0) {
-		return nil, l.uneven()
+	return err
+}
+
+// begin says that the next value is to be taken for the current row.
+func (l *leafReader) begin() error {
+	if err := l.need(); err != nil {
+		return err
+	}
+	if l.inRow != (l.page.repetitionLevel() > 0) {
+		return l.uneven()
 	}
 	l.inRow = true
-	l.at++
-	return v, nil
+	return nil
 }
 
 // endRow says that the current row has all its values. It looks at the next
 // page only where a list may go on there.
 func (l *leafReader) endRow() error {
 	l.inRow = false
-	v, err := l.peek()
-	if err == nil && v != nil && v.RepetitionLevel() > 0 {
+	more, err := l.peek()
+	if err == nil && more && l.page.repetitionLevel() > 0 {
 		err = l.uneven()
 	}
 	return err
 }
 
-func (l *leafReader) skipRow() error {
-	l.inRow = false
-	if _, err := l.take(); err != nil {
-		return err
-	}
-	for {
-		v, err := l.peek()
-		if err != nil || v == nil || v.RepetitionLevel() == 0 {
-			l.inRow = false
+func (l *leafReader) skipRows(n int64) error {
+	for n > 0 {
+		if err := l.begin(); err != nil {
 			return err
 		}
-		l.at++
+		if len(l.page.repetition) == 0 {
+			l.inRow = false
+			skipped := min(n, int64(l.page.levels-l.page.at))
+			l.page.skip(int(skipped))
+			n -= skipped
+			continue
+		}
+		if err := l.skipRow(); err != nil {
+			return err
+		}
+		n--
+	}
+	return nil
+}
+
+// skipRow passes over the row whose first value is the next.
+func (l *leafReader) skipRow() error {
+	defer func() { l.inRow = false }()
+	for {
+		l.page.take()
+		if more, err := l.peek(); !more || err != nil || l.page.repetitionLevel() == 0 {
+			return err
+		}
 	}
 }
 
@@ -117,29 +135,19 @@ func (l *leafReader) uneven() error {
 	return fmt.Errorf("%s: its lists do not match those of the columns beside it", l.where)
 }
 
-// load reads the next values; none after the last.
-func (l *leafReader) load() (err error) {
+// load reads the next page; false after the last.
+func (l *leafReader) load() (more bool, err error) {
 	defer recovered(&err, l.where)
-	l.at, l.n = 0, 0
-	for {
-		if l.values != nil {
-			l.n, err = l.values.ReadValues(l.batch[:])
-			if l.n > 0 {
-				return nil // an error comes again
-			}
-			if err != nil && !errors.Is(err, io.EOF) {
-				return fmt.Errorf("%s: %w", l.where, err)
-			}
-			parquet.Release(l.page)
-			l.page, l.values = nil, nil
-		}
-		page, err := l.pages.ReadPage()
-		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", l.where, err)
-		}
-		l.page, l.values = page, page.Values()
+	l.release()
+	page, err := l.pages.ReadPage()
+	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, nil
 	}
+	if err == nil {
+		l.page, err = openPage(page, l.highest)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", l.where, err)
+	}
+	return true, nil
 }

@@ -1,28 +1,26 @@
 package format
 
-import (
-	"fmt"
-
-	"github.com/parquet-go/parquet-go"
-)
-
 // nested puts one row of a nested column together from the values of its
 // leaves: the reverse of Dremel's record shredding. A definition level says how
 // deep a value's path is there, a repetition level which list goes on with it.
 type nested struct {
-	reader *parquetReader
+	leaves []*leafReader // of the column,
+	first  int           // whose first one the file counts so
+	to     []byte
 	bad    error
 }
+
+func (n *nested) leaf(p *parquetNode) *leafReader { return n.leaves[p.first-n.first] }
 
 func (n *nested) node(p *parquetNode) error {
 	if !p.optional && !p.repeated {
 		return n.body(p)
 	}
-	v, err := n.peek(p)
-	if err != nil {
+	first := n.leaf(p)
+	if err := first.need(); err != nil {
 		return err
 	}
-	absent := v.DefinitionLevel() < p.def
+	absent := first.page.definitionLevel() < p.def
 	switch {
 	case absent && p.optional:
 		n.write("null")
@@ -49,11 +47,12 @@ func (n *nested) list(p *parquetNode) error {
 		if err := n.body(p); err != nil {
 			return err
 		}
-		v, err := n.reader.leaves[p.first].peek()
+		first := n.leaf(p)
+		more, err := first.peek()
 		if err != nil {
 			return err
 		}
-		if v == nil || v.RepetitionLevel() != p.rep {
+		if !more || first.page.repetitionLevel() != p.rep {
 			n.write(closed)
 			return nil
 		}
@@ -65,12 +64,7 @@ func (n *nested) list(p *parquetNode) error {
 func (n *nested) body(p *parquetNode) error {
 	switch {
 	case p.leaf():
-		v, err := n.reader.leaves[p.first].take()
-		if err != nil {
-			return err
-		}
-		n.note(n.reader.leafValue(p, v))
-		return nil
+		return n.value(p)
 	case p.shape == asChild:
 		return n.node(p.children[0])
 	case p.shape == asMap:
@@ -81,7 +75,7 @@ func (n *nested) body(p *parquetNode) error {
 		if i > 0 {
 			n.write(",")
 		}
-		n.reader.raw = append(n.reader.raw, child.key...)
+		n.to = append(n.to, child.key...)
 		if err := n.node(child); err != nil {
 			return err
 		}
@@ -92,12 +86,12 @@ func (n *nested) body(p *parquetNode) error {
 
 // pair writes a map's entry. A key that is no text is written as one.
 func (n *nested) pair(p *parquetNode) error {
-	start := len(n.reader.raw)
+	start := len(n.to)
 	if err := n.node(p.children[0]); err != nil {
 		return err
 	}
-	if raw := n.reader.raw; raw[start] != '"' {
-		n.reader.raw = appendQuoted(raw[:start], append([]byte(nil), raw[start:]...))
+	if raw := n.to; raw[start] != '"' {
+		n.to = appendQuoted(raw[:start], append([]byte(nil), raw[start:]...))
 	}
 	n.write(":")
 	return n.node(p.children[1])
@@ -105,28 +99,40 @@ func (n *nested) pair(p *parquetNode) error {
 
 // drop takes the one value that each leaf has for a part that is absent.
 func (n *nested) drop(p *parquetNode) error {
-	for _, leaf := range n.reader.leaves[p.first : p.first+p.leaves] {
-		v, err := leaf.take()
-		if err != nil {
+	first := p.first - n.first
+	for _, leaf := range n.leaves[first : first+p.leaves] {
+		if err := leaf.begin(); err != nil {
 			return err
 		}
-		if v.DefinitionLevel() >= p.def {
+		if leaf.page.definitionLevel() >= p.def {
 			return leaf.uneven()
 		}
+		leaf.page.take()
 	}
 	return nil
 }
 
-func (n *nested) peek(p *parquetNode) (*parquet.Value, error) {
-	leaf := n.reader.leaves[p.first]
-	v, err := leaf.peek()
-	if err == nil && v == nil {
-		err = fmt.Errorf("%s: has fewer values than its rows need", leaf.where)
+// value writes the value of a leaf, null where it is unusable.
+func (n *nested) value(p *parquetNode) error {
+	leaf := n.leaf(p)
+	if err := leaf.begin(); err != nil {
+		return err
 	}
-	return v, err
+	page, start := &leaf.page, len(n.to)
+	if page.null() {
+		n.write("null")
+	} else {
+		var bad error
+		if n.to, bad = p.text(n.to, &page.values, page.value()); bad != nil {
+			n.to = append(n.to[:start], "null"...)
+			n.note(bad)
+		}
+	}
+	page.take()
+	return nil
 }
 
-func (n *nested) write(text string) { n.reader.raw = append(n.reader.raw, text...) }
+func (n *nested) write(text string) { n.to = append(n.to, text...) }
 
 func (n *nested) note(bad error) {
 	if n.bad == nil {

@@ -44,17 +44,24 @@ const (
 
 func newPageStream(p *Parquet, group, leaf int, column *parquet.Column) (*pageStream, error) {
 	chunk := &p.chunks[group][leaf]
-	start, size := chunk.start, chunk.size
-	if start < int64(len(parquetMagic)) || size < 0 || start > p.bodyEnd || size > p.bodyEnd-start {
-		return nil, fmt.Errorf("should take %d bytes at byte %d, and the data ends at byte %d; the file is cut short or corrupt", size, start, p.bodyEnd)
+	if err := p.inside(chunk); err != nil {
+		return nil, err
 	}
 	if rows := p.groups[group]; chunk.values < rows || column.MaxRepetitionLevel() == 0 && chunk.values != rows {
 		return nil, fmt.Errorf("has %d values in %d rows", chunk.values, rows)
 	}
 	return &pageStream{
 		source: p.source, codec: chunk.codec, column: column,
-		start: start, end: start + size, at: start, valuesLeft: chunk.values,
+		start: chunk.start, end: chunk.start + chunk.size, at: chunk.start, valuesLeft: chunk.values,
 	}, nil
+}
+
+// inside looks whether a chunk lies where pages do.
+func (p *Parquet) inside(c *parquetChunk) error {
+	if c.start < int64(len(parquetMagic)) || c.size < 0 || c.start > p.bodyEnd || c.size > p.bodyEnd-c.start {
+		return fmt.Errorf("should take %d bytes at byte %d, and the data ends at byte %d; the file is cut short or corrupt", c.size, c.start, p.bodyEnd)
+	}
+	return nil
 }
 
 // seek goes on with the page that has the row, or one before it, and gives the

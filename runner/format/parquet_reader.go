@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"github.com/parquet-go/parquet-go"
 )
 
 // parquetReader reads rows. Each becomes one JSON object in raw, and the values
@@ -13,8 +11,10 @@ import (
 type parquetReader struct {
 	file    *Parquet
 	columns []*parquetColumn // those that are read, each once
-	leaves  []*leafReader    // of the row group, by their number in the file; nil: not read
-	group   int              // the row group of leaves
+	cells   []*parquetCells  // of each of columns in the row group
+	held    int64            // bytes of the pages of cells
+	group   int              // the row group of cells
+	where   string           // names it
 	left    int64            // rows that are left in it
 	next    int64            // the next row, counting from 0
 	end     int64
@@ -82,17 +82,15 @@ func (r *parquetReader) advance() (bad, err error) {
 		return nil, io.EOF
 	}
 	if r.left == 0 {
-		if err := r.openGroup(); err != nil {
-			return nil, err
-		}
+		r.openGroup()
 	}
 	r.next++
 	r.left--
-	if cap(r.raw) > 4*MaxRecord {
-		r.raw = nil // of a record that was too large
+	if cap(r.raw) > largeRow {
+		r.raw = nil
 	}
 	if bad, err = r.row(); err != nil {
-		err = fmt.Errorf("row %d: %w", r.next, err)
+		err = corrupt(fmt.Errorf("row %d: %w", r.next, err))
 	}
 	return bad, err
 }
@@ -107,91 +105,49 @@ func (r *parquetReader) value(at int) Value {
 }
 
 // openGroup opens the row group of the next row.
-func (r *parquetReader) openGroup() error {
+func (r *parquetReader) openGroup() {
 	r.closeGroup()
 	group, skip := 0, r.next
 	for skip >= r.file.groups[group] {
 		skip -= r.file.groups[group]
 		group++
 	}
-	r.group = group
+	r.group, r.where = group, fmt.Sprintf("row group %d", group+1)
 	r.left = min(r.file.groups[group]-skip, r.end-r.next)
-	r.leaves = make([]*leafReader, len(r.file.file.RowGroups()[group].ColumnChunks()))
+	r.cells = r.cells[:0]
 	for _, c := range r.columns {
-		for leaf := c.root.first; leaf < c.root.first+c.root.leaves; leaf++ {
-			opened, err := openLeaf(r.file, group, leaf, skip)
-			if err != nil {
-				return fmt.Errorf("read column %q: %w", c.name, err)
-			}
-			r.leaves[leaf] = opened
-		}
+		r.cells = append(r.cells, &parquetCells{
+			reader: r, column: c, row: skip, left: r.left, limit: min(cellsSize, maxCells/len(r.columns)),
+		})
 	}
-	return nil
 }
 
 func (r *parquetReader) closeGroup() {
-	for _, l := range r.leaves {
-		if l != nil {
-			l.close()
-		}
+	for _, c := range r.cells {
+		c.close()
 	}
-	r.leaves = nil
 }
 
 // row writes the next row into raw. What makes only this row unusable is bad.
 func (r *parquetReader) row() (bad, err error) {
-	r.raw = append(r.raw[:0], '{')
+	raw := append(r.raw[:0], '{')
 	for i, c := range r.columns {
-		if i > 0 {
-			r.raw = append(r.raw, ',')
-		}
-		r.raw = append(r.raw, c.key...)
-		r.spans[i].start = len(r.raw)
-		unusable, err := r.column(c)
+		token, unusable, err := r.cells[i].next()
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.name, err)
 		}
 		if unusable != nil && bad == nil {
 			bad = fmt.Errorf("column %q: %w", c.name, unusable)
 		}
-		r.spans[i].end = len(r.raw)
+		raw = append(raw, c.key...)
+		r.spans[i].start = len(raw)
+		raw = append(raw, token...)
+		r.spans[i].end = len(raw)
+		raw = append(raw, ',')
 	}
-	r.raw = append(r.raw, '}')
+	if len(r.columns) > 0 {
+		raw = raw[:len(raw)-1]
+	}
+	r.raw = append(raw, '}')
 	return bad, nil
-}
-
-func (r *parquetReader) column(c *parquetColumn) (bad, err error) {
-	if c.flat() {
-		leaf := r.leaves[c.root.first]
-		leaf.inRow = false
-		v, err := leaf.take()
-		if err != nil {
-			return nil, err
-		}
-		return r.leafValue(c.root, v), nil
-	}
-	n := nested{reader: r}
-	if err := n.node(c.root); err != nil {
-		return nil, err
-	}
-	for _, leaf := range r.leaves[c.root.first : c.root.first+c.root.leaves] {
-		if err := leaf.endRow(); err != nil {
-			return nil, err
-		}
-	}
-	return n.bad, nil
-}
-
-// leafValue appends a value. Where it is unusable it appends null.
-func (r *parquetReader) leafValue(n *parquetNode, v *parquet.Value) (bad error) {
-	if v.IsNull() {
-		r.raw = append(r.raw, "null"...)
-		return nil
-	}
-	start := len(r.raw)
-	r.raw, bad = n.text(r.raw, *v)
-	if bad != nil {
-		r.raw = append(r.raw[:start], "null"...)
-	}
-	return bad
 }

@@ -71,7 +71,7 @@ func TestEveryTypeOfParquetIsReadExactly(t *testing.T) {
 	}
 	types := map[string]string{
 		"bool": "boolean", "uint8": "int64", "uint64": "decimal(20,0)", "half": "double", "float": "double", "string": "string",
-		"binary": "string", "decimal38": "decimal(38,3)", "date": "date", "nanos": "timestamp", "time64": "string", "list": "json", "map": "json",
+		"binary": "string", "decimal38": "decimal(38,3)", "date": "date", "nanos": "timestamp_ns", "micros": "timestamp", "time64": "string", "list": "json", "map": "json",
 	}
 	for _, c := range p.Columns() {
 		if want, known := types[c.Name]; known && c.Type != want {

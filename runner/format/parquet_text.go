@@ -15,9 +15,9 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
 
-// leafText appends a value that is not null as one JSON token. Its error says
+// leafText appends the i-th value as one JSON token. Its error says
 // what makes this one value unusable.
-type leafText func(to []byte, v parquet.Value) ([]byte, error)
+type leafText func(to []byte, v *leafValues, i int) ([]byte, error)
 
 // leafTypeOf says which column of ours a Parquet column is, and how its values
 // are written.
@@ -38,7 +38,7 @@ func leafTypeOf(t parquet.Type, element *parquetformat.SchemaElement) (string, l
 		case *parquetformat.DateType:
 			return api.TypeDate, appendDate, nil
 		case *parquetformat.TimestampType:
-			return api.TypeTimestamp, timestampText(lt.Unit), nil
+			return timestampType(lt.Unit), timestampText(lt.Unit), nil
 		case *parquetformat.TimeType:
 			return api.TypeString, timeText(lt.Unit), nil
 		case *parquetformat.IntType:
@@ -64,7 +64,7 @@ func leafTypeOf(t parquet.Type, element *parquetformat.SchemaElement) (string, l
 		}
 		return api.TypeString, appendBase64, nil
 	default: // a column of nulls whose type nobody knows
-		return api.TypeString, func([]byte, parquet.Value) ([]byte, error) {
+		return api.TypeString, func([]byte, *leafValues, int) ([]byte, error) {
 			return nil, errors.New("is of a type that is not known")
 		}, nil
 	}
@@ -75,41 +75,41 @@ func intLeaf(kind parquet.Kind, t *parquetformat.IntType) (string, leafText, err
 	case kind == parquet.Int32 && t.IsSigned:
 		return api.TypeInt64, appendInt32, nil
 	case kind == parquet.Int32:
-		return api.TypeInt64, func(to []byte, v parquet.Value) ([]byte, error) {
-			return strconv.AppendUint(to, uint64(v.Uint32()), 10), nil
+		return api.TypeInt64, func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return strconv.AppendUint(to, uint64(uint32(v.int32s[i])), 10), nil
 		}, nil
 	case t.IsSigned:
 		return api.TypeInt64, appendInt64, nil
 	default: // an int64 does not hold them all
-		return decimalType(20, 0), func(to []byte, v parquet.Value) ([]byte, error) {
-			return strconv.AppendUint(to, v.Uint64(), 10), nil
+		return decimalType(20, 0), func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return strconv.AppendUint(to, uint64(v.int64s[i]), 10), nil
 		}, nil
 	}
 }
 
-func appendBoolean(to []byte, v parquet.Value) ([]byte, error) {
-	return strconv.AppendBool(to, v.Boolean()), nil
+func appendBoolean(to []byte, v *leafValues, i int) ([]byte, error) {
+	return strconv.AppendBool(to, v.bits[i/8]>>(i%8)&1 == 1), nil
 }
 
-func appendInt32(to []byte, v parquet.Value) ([]byte, error) {
-	return strconv.AppendInt(to, int64(v.Int32()), 10), nil
+func appendInt32(to []byte, v *leafValues, i int) ([]byte, error) {
+	return strconv.AppendInt(to, int64(v.int32s[i]), 10), nil
 }
 
-func appendInt64(to []byte, v parquet.Value) ([]byte, error) {
-	return strconv.AppendInt(to, v.Int64(), 10), nil
+func appendInt64(to []byte, v *leafValues, i int) ([]byte, error) {
+	return strconv.AppendInt(to, v.int64s[i], 10), nil
 }
 
-func appendFloat(to []byte, v parquet.Value) ([]byte, error) {
-	return appendNumber(to, float64(v.Float()), 32), nil
+func appendFloat(to []byte, v *leafValues, i int) ([]byte, error) {
+	return appendNumber(to, float64(v.floats[i]), 32), nil
 }
 
-func appendDouble(to []byte, v parquet.Value) ([]byte, error) {
-	return appendNumber(to, v.Double(), 64), nil
+func appendDouble(to []byte, v *leafValues, i int) ([]byte, error) {
+	return appendNumber(to, v.doubles[i], 64), nil
 }
 
 // appendHalf writes a float of 16 bits.
-func appendHalf(to []byte, v parquet.Value) ([]byte, error) {
-	b := v.ByteArray()
+func appendHalf(to []byte, v *leafValues, i int) ([]byte, error) {
+	b := v.bytes(i)
 	bits := uint16(b[0]) | uint16(b[1])<<8
 	exponent, fraction := int(bits>>10&0x1f), float64(bits&0x3ff)
 	var f float64
@@ -149,38 +149,46 @@ func appendNumber(to []byte, f float64, bits int) []byte {
 	return strconv.AppendFloat(to, f, shape, -1, bits)
 }
 
-// appendShort writes a number of few digits as appendNumber does, in a third of
-// the time. A decimal of up to 15 digits that is read as f is the shortest one:
-// no two of them are the same float64.
+// appendShort writes a number of few digits as appendNumber does, in a fraction
+// of the time. A decimal of up to 15 digits that is read as f is the shortest
+// one: no two of them are the same float64.
 func appendShort(to []byte, f float64) ([]byte, bool) {
-	const most = 4 // digits behind the point
-	scaled := math.Round(f * 1e4)
-	if scaled/1e4 != f || math.Abs(scaled) >= 1e15 || scaled == 0 {
+	const scale = 1e4 // four digits behind the point
+	size := math.Abs(f)
+	scaled := int64(min(size, 1e11)*scale + 0.5)
+	if float64(scaled)/scale != size || scaled == 0 {
 		return to, false
 	}
-	unscaled, scale := int64(scaled), most
-	for scale > 0 && unscaled%10 == 0 {
-		unscaled /= 10
-		scale--
+	if f < 0 {
+		to = append(to, '-')
 	}
-	return appendScaled(to, unscaled, scale), true
+	to = strconv.AppendUint(to, uint64(scaled/scale), 10)
+	fraction := scaled % scale
+	if fraction == 0 {
+		return to, true
+	}
+	to = append(to, '.', '0'+byte(fraction/1000), '0'+byte(fraction/100%10), '0'+byte(fraction/10%10), '0'+byte(fraction%10))
+	for to[len(to)-1] == '0' {
+		to = to[:len(to)-1]
+	}
+	return to, true
 }
 
-func appendText(to []byte, v parquet.Value) ([]byte, error) {
-	text := v.ByteArray()
+func appendText(to []byte, v *leafValues, i int) ([]byte, error) {
+	text := v.bytes(i)
 	if !utf8.Valid(text) {
 		return to, fmt.Errorf("is not UTF-8 at byte %d", invalidAt(text)+1)
 	}
 	return appendQuoted(to, text), nil
 }
 
-func appendBase64(to []byte, v parquet.Value) ([]byte, error) {
-	to = base64.StdEncoding.AppendEncode(append(to, '"'), v.ByteArray())
+func appendBase64(to []byte, v *leafValues, i int) ([]byte, error) {
+	to = base64.StdEncoding.AppendEncode(append(to, '"'), v.bytes(i))
 	return append(to, '"'), nil
 }
 
-func appendUUID(to []byte, v parquet.Value) ([]byte, error) {
-	b := v.ByteArray()
+func appendUUID(to []byte, v *leafValues, i int) ([]byte, error) {
+	b := v.bytes(i)
 	if len(b) != 16 {
 		return to, fmt.Errorf("is a UUID of %d bytes", len(b))
 	}
@@ -194,8 +202,8 @@ func appendUUID(to []byte, v parquet.Value) ([]byte, error) {
 	return append(to, '"'), nil
 }
 
-func appendJSON(to []byte, v parquet.Value) ([]byte, error) {
-	text := v.ByteArray()
+func appendJSON(to []byte, v *leafValues, i int) ([]byte, error) {
+	text := v.bytes(i)
 	if !utf8.Valid(text) {
 		return to, fmt.Errorf("is not UTF-8 at byte %d", invalidAt(text)+1)
 	}

@@ -5,36 +5,44 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/parquet-go/parquet-go"
 	parquetformat "github.com/parquet-go/parquet-go/format"
+
+	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
 
-func appendDate(to []byte, v parquet.Value) ([]byte, error) {
-	return appendTime(to, time.Unix(int64(v.Int32())*86400, 0), time.DateOnly)
+func appendDate(to []byte, v *leafValues, i int) ([]byte, error) {
+	return appendTime(to, time.Unix(int64(v.int32s[i])*86400, 0), time.DateOnly)
 }
 
 // julianEpoch is 1970-01-01 as a Julian day, which Int96 counts.
 const julianEpoch = 2440588
 
-func appendInt96(to []byte, v parquet.Value) ([]byte, error) {
-	i := v.Int96()
-	nanos := int64(uint64(i[0]) | uint64(i[1])<<32)
-	return appendTime(to, time.Unix((int64(i[2])-julianEpoch)*86400, 0).Add(time.Duration(nanos)), "2006-01-02T15:04:05.000000000Z")
+func appendInt96(to []byte, v *leafValues, i int) ([]byte, error) {
+	t := v.int96s[i]
+	nanos := int64(uint64(t[0]) | uint64(t[1])<<32)
+	return appendTime(to, time.Unix((int64(t[2])-julianEpoch)*86400, 0).Add(time.Duration(nanos)), "2006-01-02T15:04:05.000000000Z")
+}
+
+func timestampType(unit parquetformat.TimeUnit) string {
+	if _, nanos := unit.Value.(*parquetformat.NanoSeconds); nanos {
+		return typeNanos
+	}
+	return api.TypeTimestamp
 }
 
 func timestampText(unit parquetformat.TimeUnit) leafText {
 	switch unit.Value.(type) {
 	case *parquetformat.MilliSeconds:
-		return func(to []byte, v parquet.Value) ([]byte, error) {
-			return appendTime(to, time.UnixMilli(v.Int64()), "2006-01-02T15:04:05.000Z")
+		return func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return appendTime(to, time.UnixMilli(v.int64s[i]), "2006-01-02T15:04:05.000Z")
 		}
 	case *parquetformat.NanoSeconds:
-		return func(to []byte, v parquet.Value) ([]byte, error) {
-			return appendTime(to, time.Unix(0, v.Int64()), "2006-01-02T15:04:05.000000000Z")
+		return func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return appendTime(to, time.Unix(0, v.int64s[i]), "2006-01-02T15:04:05.000000000Z")
 		}
 	default:
-		return func(to []byte, v parquet.Value) ([]byte, error) {
-			return appendTime(to, time.UnixMicro(v.Int64()), "2006-01-02T15:04:05.000000Z")
+		return func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return appendTime(to, time.UnixMicro(v.int64s[i]), "2006-01-02T15:04:05.000000Z")
 		}
 	}
 }
@@ -50,16 +58,16 @@ func appendTime(to []byte, t time.Time, layout string) ([]byte, error) {
 func timeText(unit parquetformat.TimeUnit) leafText {
 	switch unit.Value.(type) {
 	case *parquetformat.MilliSeconds:
-		return func(to []byte, v parquet.Value) ([]byte, error) {
-			return appendTimeOfDay(to, int64(v.Int32()), time.Millisecond, "15:04:05.000")
+		return func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return appendTimeOfDay(to, int64(v.int32s[i]), time.Millisecond, "15:04:05.000")
 		}
 	case *parquetformat.NanoSeconds:
-		return func(to []byte, v parquet.Value) ([]byte, error) {
-			return appendTimeOfDay(to, v.Int64(), time.Nanosecond, "15:04:05.000000000")
+		return func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return appendTimeOfDay(to, v.int64s[i], time.Nanosecond, "15:04:05.000000000")
 		}
 	default:
-		return func(to []byte, v parquet.Value) ([]byte, error) {
-			return appendTimeOfDay(to, v.Int64(), time.Microsecond, "15:04:05.000000")
+		return func(to []byte, v *leafValues, i int) ([]byte, error) {
+			return appendTimeOfDay(to, v.int64s[i], time.Microsecond, "15:04:05.000000")
 		}
 	}
 }

@@ -13,20 +13,24 @@ import (
 
 const (
 	// rowGroupSize is the size of values, not yet compressed, at which a row
-	// group is written: what a writer holds in memory.
+	// group is written: a writer holds two to three times as much in memory.
 	rowGroupSize = 16 << 20
 	rowBatch     = 64
 )
+
+// columnBuffers hold the pages of each column until their row group is written:
+// in small pieces, since a file may have thousands of columns.
+var columnBuffers = parquet.NewChunkBufferPool(4 << 10)
 
 // parquetWriter writes typed columns, all of which take nulls.
 type parquetWriter struct {
 	types   []columnType
 	writer  *parquet.GenericWriter[any]
 	encoder encoder
-	values  []parquet.Value // of the rows
-	rows    []parquet.Row   // encoded and not yet handed over
-	held    int64           // bytes in the current row group
-	copied  *jsonlReader    // takes apart what Copy is given
+	values  [][]parquet.Value // of each column, encoded and not yet handed over
+	rows    int               // how many
+	held    int64             // bytes in the current row group
+	copied  *jsonlReader      // takes apart what Copy is given
 	err     error
 }
 
@@ -39,10 +43,11 @@ func newParquetWriter(w io.Writer, columns []api.Column) (*parquetWriter, error)
 	for i, c := range columns {
 		names[i] = c.Name
 	}
-	return &parquetWriter{
-		types: types, writer: writer, copied: newJSONLReader(nil, names),
-		values: make([]parquet.Value, 0, rowBatch*len(columns)), rows: make([]parquet.Row, 0, rowBatch),
-	}, nil
+	values := make([][]parquet.Value, len(columns))
+	for i := range values {
+		values[i] = make([]parquet.Value, 0, rowBatch)
+	}
+	return &parquetWriter{types: types, writer: writer, copied: newJSONLReader(nil, names), values: values}, nil
 }
 
 func openParquetWriter(w io.Writer, columns []api.Column) (*parquet.GenericWriter[any], []columnType, error) {
@@ -65,7 +70,7 @@ func openParquetWriter(w io.Writer, columns []api.Column) (*parquet.GenericWrite
 	}
 	// created_by is fixed, so that equal records are equal files.
 	writer := parquet.NewGenericWriter[any](w, parquet.NewSchema("batch", root), parquet.CreatedBy("batch-runner", "1", "0"),
-		parquet.DataPageVersion(1), parquet.DataPageStatistics(false), parquet.PageBufferSize(128<<10))
+		parquet.DataPageVersion(1), parquet.DataPageStatistics(false), parquet.PageBufferSize(128<<10), parquet.ColumnPageBuffers(columnBuffers))
 	return writer, types, nil
 }
 
@@ -81,6 +86,8 @@ func (t columnType) node() parquet.Node {
 		return parquet.String()
 	case api.TypeTimestamp:
 		return parquet.Timestamp(parquet.Microsecond)
+	case typeNanos:
+		return parquet.Timestamp(parquet.Nanosecond)
 	case api.TypeDate:
 		return parquet.Date()
 	case api.TypeJSON:
@@ -128,34 +135,39 @@ func (w *parquetWriter) Write(values []Value) error {
 	if w.err != nil {
 		return w.err
 	}
-	start := len(w.values)
 	for i, v := range values {
-		encoded, err := w.encoder.encode(w.types[i], v)
+		t := &w.types[i]
+		encoded, err := w.encoder.encode(t, v)
 		if err != nil {
-			w.err = fmt.Errorf("write record: %w", w.types[i].refuse(v, err))
+			w.err = fmt.Errorf("write record: %w", t.refuse(v, err))
 			return w.err
 		}
 		level := 1
 		if encoded.IsNull() {
 			level = 0
 		}
-		w.values = append(w.values, encoded.Level(0, level, i))
+		w.values[i] = append(w.values[i], encoded.Level(0, level, i))
 		w.held += int64(8 + len(v.Bytes))
 	}
-	w.rows = append(w.rows, w.values[start:len(w.values):len(w.values)])
-	if len(w.rows) < rowBatch && len(w.encoder.arena) < bufferSize {
+	if w.rows++; w.rows < rowBatch && len(w.encoder.arena) < bufferSize {
 		return nil
 	}
 	return w.hand()
 }
 
-// hand gives the rows to the library, which copies them.
+// hand gives the values to the library, which copies them.
 func (w *parquetWriter) hand() error {
-	if _, w.err = w.writer.WriteRows(w.rows); w.err == nil && w.held >= rowGroupSize {
+	for i, column := range w.writer.ColumnWriters() {
+		if _, w.err = column.WriteRowValues(w.values[i]); w.err != nil {
+			return w.err
+		}
+		w.values[i] = w.values[i][:0]
+	}
+	if w.held >= rowGroupSize {
 		w.err = w.writer.Flush()
 		w.held = 0
 	}
-	w.rows, w.values = w.rows[:0], w.values[:0]
+	w.rows = 0
 	w.encoder.reset()
 	return w.err
 }

@@ -38,7 +38,7 @@ func ReadPreamble(o Options, r io.Reader) (Preamble, error) {
 		_, _ = buffered.Discard(len(byteOrderMark)) // they were just seen
 	}
 	if o.Format != api.FormatCSV {
-		return p, nil
+		return p, checkLines(start)
 	}
 	records, err := newFrames(o.Format, buffered, 1)
 	if err != nil {
@@ -87,6 +87,9 @@ func headerNames(record *frame) ([]string, error) {
 	if err := record.unusable(); err != nil {
 		return nil, fmt.Errorf("the header %w", err)
 	}
+	if bytes.IndexByte(record.raw, '\r') >= 0 && !record.quotes {
+		return nil, fmt.Errorf("the file %w", errOnlyReturns)
+	}
 	var names []string
 	cells := cellScanner{raw: record.raw}
 	for cells.next() {
@@ -119,7 +122,9 @@ func (f *frame) unusable() error {
 	return nil
 }
 
-func tooLarge() error { return fmt.Errorf("is larger than %d MiB", MaxRecord>>20) }
+func tooLarge() error {
+	return fmt.Errorf("is larger than %d MiB, which no record may be; keep what is so large in a file of its own, and its name in the record", MaxRecord>>20)
+}
 
 func invalidAt(text []byte) int {
 	for i := 0; i < len(text); {

@@ -43,12 +43,12 @@ func TestPreamble(t *testing.T) {
 
 func TestBadHeaders(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
-		"same name twice":   {"a,b,a\n", `line 1: column 3 of the header is named "a", and so is column 1; names must differ`},
-		"name missing":      {"\na,,b\n", "line 2: column 2 of the header has no name; name every column"},
-		"bare quote":        {"a,b\"\n", "line 1: the header is not CSV: column 2: has a quote in a field"},
-		"quote not closed":  {"a,\"b\n1,2\n", "line 1: the header is not CSV: column 2: has a quote that is never closed"},
-		"not utf-8":         {"a,\xff\n", "line 1: the header is not UTF-8 at byte 3"},
-		"larger than a MiB": {strings.Repeat("a", format.MaxRecord+1), "line 1: the header is larger than 1 MiB"},
+		"same name twice":  {"a,b,a\n", `line 1: column 3 of the header is named "a", and so is column 1; names must differ`},
+		"name missing":     {"\na,,b\n", "line 2: column 2 of the header has no name; name every column"},
+		"bare quote":       {"a,b\"\n", "line 1: the header is not CSV: column 2: has a quote in a field"},
+		"quote not closed": {"a,\"b\n1,2\n", "line 1: the header is not CSV: column 2: has a quote that is never closed"},
+		"not utf-8":        {"a,\xff\n", "line 1: the header is not UTF-8 at byte 3"},
+		"too large":        {strings.Repeat("a", format.MaxRecord+1), "line 1: the header " + tooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := format.ReadPreamble(format.Options{Format: "csv", Header: true}, strings.NewReader(test.text))

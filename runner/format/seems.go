@@ -17,7 +17,55 @@ var binaryKinds = []struct{ magic, is, remedy string }{
 	{parquetMagic, "is a Parquet file", `set input.files.format = "parquet"`},
 	{"\x1f\x8b", "is compressed by gzip", `set input.files.compression = "gzip"`},
 	{"\x28\xb5\x2f\xfd", "is compressed by zstd", `set input.files.compression = "zstd"`},
+	{"PK\x03\x04", "is a zip archive, as spreadsheets are", "unpack it, or save it as CSV"},
+	{"BZh", "is compressed by bzip2", "compress it by gzip or zstd, or not at all"},
+	{"\xfd7zXZ", "is compressed by xz", "compress it by gzip or zstd, or not at all"},
+	{"\xff\xfe", "is UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"},
+	{"\xfe\xff", "is UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"},
 }
+
+// checkLines says what a file is that should be JSON Lines, where its beginning
+// shows that it is JSON over several lines.
+func checkLines(start []byte) error {
+	const remedy = "; JSON Lines has one object on each line: jq -c "
+	start = bytes.TrimPrefix(start, []byte(byteOrderMark))
+	start = start[skipSpace(start, 0):]
+	if len(start) == 0 {
+		return nil
+	}
+	line, _, _ := bytes.Cut(start, newline)
+	_, whole := skipValue(line, 0, 0)
+	inside := bytes.TrimLeft(start[1:], " \t\r")
+	next := bytes.TrimLeft(inside, " \t\r\n")
+	switch {
+	case onlyReturns(line):
+		return errOnlyReturns
+	case whole: // what follows may be sound
+	case start[0] == '[' && bytes.HasPrefix(next, []byte{'{'}):
+		return errors.New("is one JSON list" + remedy + "'.[]'")
+	case start[0] == '{' && bytes.HasPrefix(inside, newline) && hasKey(next):
+		return errors.New("is JSON over several lines" + remedy + "'.'")
+	}
+	return nil
+}
+
+// onlyReturns tells whether an object and the beginning of another one stand in
+// what seems to be one line.
+func onlyReturns(line []byte) bool {
+	first, rest, _ := bytes.Cut(line, []byte{'\r'})
+	end, ok := skipValue(first, 0, 0)
+	return ok && end == len(first) && bytes.IndexByte(first, ':') >= 0 && bytes.HasPrefix(rest, []byte{'{'})
+}
+
+func hasKey(object []byte) bool {
+	i, ok := skipString(object, 0)
+	if ok {
+		_, ok = skipColon(object, i)
+	}
+	return ok
+}
+
+var errOnlyReturns = errors.New(`ends its lines by carriage returns alone; convert them: tr '\r' '\n'`)
 
 // checkText says what a file is that should be text, where that can be seen.
 func checkText(start []byte) error {

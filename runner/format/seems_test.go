@@ -50,12 +50,30 @@ func TestAFileThatIsSomethingElseSaysWhatItIs(t *testing.T) {
 		"plain JSON as zstd":     {asCompressed("zstd"), jsonl, `decompress zstd: the file is not compressed: it begins with " {\"id\": 1}"; set input.files.compression = "none"`},
 		"zstd as gzip":           {asCompressed("gzip"), zstd, `decompress gzip: it is compressed by zstd; set input.files.compression = "zstd"`},
 		"Parquet as gzip":        {asCompressed("gzip"), parquet, `decompress gzip: it is a Parquet file; set input.files.format = "parquet" and input.files.compression = "none"`},
+		"UTF-16 as CSV":          {asText(api.FormatCSV), "\xff\xfei\x00d\x00", `is UTF-16; convert it: iconv -f UTF-16 -t UTF-8`},
+		"a spreadsheet as CSV":   {asText(api.FormatCSV), "PK\x03\x04\x14\x00", `is a zip archive, as spreadsheets are; unpack it, or save it as CSV`},
+		"a spreadsheet as gzip":  {asCompressed("gzip"), "PK\x03\x04\x14\x00", `decompress gzip: it is a zip archive, as spreadsheets are; unpack it`},
+		"bzip2 as JSON Lines":    {asText(api.FormatJSONL), "BZh91AY&SY\x0e\x09", `is compressed by bzip2; compress it by gzip or zstd`},
+		"a list as JSON Lines":   {asText(api.FormatJSONL), "[\n  {\"id\": 1},\n", `is one JSON list; JSON Lines has one object on each line: jq -c '.[]'`},
+		"a list in one line":     {asText(api.FormatJSONL), "[{\"id\": 1},\n{\"id\": 2}]\n", `is one JSON list`},
+		"objects over lines":     {asText(api.FormatJSONL), "{\n  \"id\": 1\n}\n", `is JSON over several lines; JSON Lines has one object on each line: jq -c '.'`},
+		"JSON and returns alone": {asText(api.FormatJSONL), "{\"id\":1}\r{\"id\":2}\r", `ends its lines by carriage returns alone; convert them: tr '\r' '\n'`},
+		"CSV and returns alone":  {asText(api.FormatCSV), "id,name\r1,a\r", `line 1: the file ends its lines by carriage returns alone`},
+		"a list of numbers":      {asText(api.FormatJSONL), "[1]\n{\"id\":1}\n", ""}, // one bad record
+		"a list, then objects":   {asText(api.FormatJSONL), "[{\"id\":1}]\n{\"id\":1}\n", ""},
+		"a cut record first":     {asText(api.FormatJSONL), "{\n{\"id\":1}\n", ""},
+		"another cut one":        {asText(api.FormatJSONL), "{\"id\":\n{\"id\":1}\n", ""},
+		"an empty object":        {asText(api.FormatJSONL), "{ }\n{\"id\":1}\n", ""},
+		"returns in a name":      {asText(api.FormatCSV), "id,\"a\rb\"\n1,2\n", ""},
 		"a column named as such": {asText(api.FormatCSV), "PAR1,x\n", ""},
 		"a word cut in a letter": {asCompressed("gzip"), strings.Repeat("a", 255) + "ä", `decompress gzip: the file is not compressed`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := test.read(test.file)
-			if err == nil && test.want == "" {
+			if test.want == "" {
+				if err != nil {
+					t.Errorf("got %v", err)
+				}
 				return
 			}
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {

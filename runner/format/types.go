@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -49,7 +50,7 @@ func NewFitter(columns []api.Column) (*Fitter, error) {
 func (f *Fitter) Fits(values []Value) error {
 	f.encoder.reset()
 	for i, v := range values {
-		t := f.types[i]
+		t := &f.types[i]
 		if t.kind == "" {
 			continue
 		}
@@ -60,8 +61,8 @@ func (f *Fitter) Fits(values []Value) error {
 	return nil
 }
 
-// TypeOf is the type that a first prediction suggests for its column: none for
-// null.
+// TypeOf is the type that a first value suggests for its column: none for null.
+// A number is a double, but where that would not hold it exactly.
 func TypeOf(v Value) string {
 	if !v.JSON {
 		return api.TypeString
@@ -78,9 +79,34 @@ func TypeOf(v Value) string {
 		return api.TypeString
 	case '{', '[':
 		return api.TypeJSON
-	default:
-		return api.TypeDouble
 	}
+	if _, err := parseDouble(v.Bytes); errors.Is(err, errNotExact) {
+		return wholeType(v.Bytes)
+	}
+	return api.TypeDouble
+}
+
+// KeyTypeOf is TypeOf for columns that tell records apart: their numbers are
+// whole, and stay as they are however large later ones get.
+func KeyTypeOf(v Value) string {
+	t := TypeOf(v)
+	if _, err := parseInteger(v.Bytes); t == api.TypeDouble && err == nil {
+		return api.TypeInt64
+	}
+	return t
+}
+
+// wholeType is the type that holds a whole number with all its digits.
+func wholeType(text []byte) string {
+	if _, err := parseInteger(text); err == nil {
+		return api.TypeInt64
+	}
+	for _, precision := range []int{38, maxPrecision} {
+		if len(text) <= precision { // a sign counted
+			return decimalType(precision, 0)
+		}
+	}
+	return api.TypeString
 }
 
 // columnType is a column with its type taken apart.
@@ -90,14 +116,19 @@ type columnType struct {
 	precision, scale int
 }
 
-const typeDecimal = "decimal"
+const (
+	typeDecimal = "decimal"
+	// typeNanos is a timestamp as pandas writes it: finer than others, and only of
+	// the years 1678 to 2261.
+	typeNanos = "timestamp_ns"
+)
 
 var decimalForm = regexp.MustCompile(`^decimal\(([0-9]{1,2}),([0-9]{1,2})\)$`)
 
 func parseType(c api.Column) (columnType, error) {
 	t := columnType{column: c, kind: c.Type}
 	switch c.Type {
-	case api.TypeDouble, api.TypeInt64, api.TypeBoolean, api.TypeString, api.TypeTimestamp, api.TypeDate, api.TypeJSON:
+	case api.TypeDouble, api.TypeInt64, api.TypeBoolean, api.TypeString, api.TypeTimestamp, typeNanos, api.TypeDate, api.TypeJSON:
 		return t, nil
 	case "":
 		return t, fmt.Errorf("column %q has no type; Parquet needs one", c.Name)
@@ -114,7 +145,7 @@ func parseType(c api.Column) (columnType, error) {
 }
 
 // refuse is why a value does not fit, nil where it does.
-func (t columnType) refuse(v Value, why error) error {
+func (t *columnType) refuse(v Value, why error) error {
 	if why == nil {
 		return nil
 	}

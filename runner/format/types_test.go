@@ -18,7 +18,10 @@ func TestTypedColumns(t *testing.T) {
 	}{
 		{"double", token("1.5"), "1.5"}, {"double", token("1e-7"), "1e-07"}, {"double", token("-0"), "-0"}, {"double", text(" .5 "), "0.5"},
 		{"double", token("0.1"), "0.1"}, {"double", text(""), "null"}, {"double", token("null"), "null"}, {"double", token(`"NaN"`), `"NaN"`},
-		{"double", text("-Infinity"), `"-Inf"`}, {"double", token("12345678901234567890"), "12345678901234567000"},
+		{"double", text("-Infinity"), `"-Inf"`}, {"double", token("1.2345678901234567890e19"), "12345678901234567000"},
+		{"double", token("9007199254740992"), "9007199254740992"}, {"double", token("-9007199254740993"), "! a double does not hold so large an integer exactly"},
+		{"double", token("12345678901234567890"), "! a double does not hold"}, {"double", token("12345678901234567168"), "12345678901234567000"},
+		{"double", text("0009007199254740993"), "! a double does not hold"}, {"double", token("0.30000000000000004"), "0.30000000000000004"},
 		{"double", token("1e999"), "! it is out of range"}, {"double", text("0x10"), "! it is not a number"}, {"double", text("1_0"), "! it is not a number"},
 		{"double", token("true"), "! it is not a number"}, {"double", token("[1]"), "! it is not a number"},
 		{"int64", token("-9223372036854775808"), "-9223372036854775808"}, {"int64", text("42"), "42"}, {"int64", token("1.0"), "1"}, {"int64", token("25e2"), "2500"},
@@ -30,6 +33,8 @@ func TestTypedColumns(t *testing.T) {
 		{"timestamp", text("2026-12-24T18:00:00Z"), `"2026-12-24T18:00:00.000000Z"`}, {"timestamp", token(`"2026-12-24T18:00:00.123456+02:00"`), `"2026-12-24T16:00:00.123456Z"`},
 		{"timestamp", text("2026-12-24 18:00:00.5"), `"2026-12-24T18:00:00.500000Z"`}, {"timestamp", text("2026-12-24 18:00:00+01"), `"2026-12-24T17:00:00.000000Z"`},
 		{"timestamp", text("1970-01-01T00:00:00.000000001Z"), "! it is finer than a microsecond"}, {"timestamp", token("5"), "! it is not a time as in 2026-12-24T18:00:00Z"},
+		{"timestamp_ns", text("2026-12-24T18:00:00.123456789+01:00"), `"2026-12-24T17:00:00.123456789Z"`}, {"timestamp_ns", text("1677-12-24T18:00:00Z"), `"1677-12-24T18:00:00.000000000Z"`},
+		{"timestamp_ns", text("9999-12-31T00:00:00Z"), "! it is out of range"}, {"timestamp_ns", text("1677-01-01T00:00:00Z"), "! it is out of range"},
 		{"date", text("2026-12-24"), `"2026-12-24"`}, {"date", text("1969-12-31"), `"1969-12-31"`}, {"date", text("24.12.2026"), "! it is not a date as in 2026-12-24"},
 		{"json", token("{\"a\":\n[1]}"), `{"a":[1]}`}, {"json", token(`"a"`), `"a"`}, {"json", text(`{"a":1}`), `{"a":1}`}, {"json", text("{"), "! is not valid JSON: it ends too early, after byte 1"},
 		{"json", token("null"), "null"}, {"json", token("1.50"), "1.50"},
@@ -59,13 +64,24 @@ func TestTypedColumns(t *testing.T) {
 }
 
 func TestTheFirstPredictionSuggestsAType(t *testing.T) {
-	for value, want := range map[string]string{"1": "double", "-1.5e3": "double", "true": "boolean", "false": "boolean", `"a"`: "string", "{}": "json", "[1]": "json", "null": ""} {
+	for value, want := range map[string]string{
+		"9007199254740992": "double", "9007199254740993": "int64", "-9007199254740993": "int64", "18446744073709551615": "decimal(38,0)",
+		"123456789012345678901234567890123456789": "decimal(76,0)", "1" + strings.Repeat("1", 80): "string", "1e300": "double", "1": "double", "-1.5e3": "double", "true": "boolean", "false": "boolean", `"a"`: "string", "{}": "json", "[1]": "json", "null": "",
+	} {
 		if got := format.TypeOf(token(value)); got != want {
 			t.Errorf("%s suggests %q, want %q", value, got, want)
 		}
 	}
 	if got := format.TypeOf(text("1")); got != "string" {
 		t.Errorf("text suggests %q", got)
+	}
+}
+
+func TestNumbersOfAKeyAreWhole(t *testing.T) {
+	for value, want := range map[string]string{"1": "int64", "1.5": "double", "9007199254740993": "int64", "18446744073709551615": "decimal(38,0)", `"a"`: "string", "null": ""} {
+		if got := format.KeyTypeOf(token(value)); got != want {
+			t.Errorf("%s suggests %q, want %q", value, got, want)
+		}
 	}
 }
 
