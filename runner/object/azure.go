@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"net/http"
 	"strings"
@@ -71,23 +72,28 @@ func (c *azureContainer) Put(ctx context.Context, key string, body io.ReadSeeker
 		etag, err := c.putBlocks(ctx, client, body, size, when)
 		return etag, c.refused(key, when, err)
 	}
-	start, err := body.Seek(0, io.SeekCurrent)
+	sum, err := crc64Of(body, size)
 	if err != nil {
 		return "", c.failed("write", key, err)
 	}
-	if left, err := body.Seek(0, io.SeekEnd); err != nil || left-start < size {
-		return "", c.failed("write", key, errors.Join(fmt.Errorf("the body does not have %d bytes", size), err))
-	}
-	if _, err := body.Seek(start, io.SeekStart); err != nil {
-		return "", c.failed("write", key, err)
-	}
 	answer, err := client.Upload(ctx, streaming.NopCloser(body), &blockblob.UploadOptions{
-		AccessConditions: azureCondition(when), TransactionalValidation: blob.TransferValidationTypeComputeCRC64(),
+		AccessConditions: azureCondition(when), TransactionalValidation: sum,
 	})
 	if err != nil {
 		return "", c.refused(key, when, err)
 	}
 	return string(*answer.ETag), nil
+}
+
+// crc64Table is that of the checksum that Azure compares.
+var crc64Table = crc64.MakeTable(0x9A6C9329AC4BC9B5)
+
+// crc64Of is the checksum of a body. The client library could make it, but reads
+// all of the body into memory for it.
+func crc64Of(body io.ReadSeeker, size int64) (blob.TransferValidationTypeCRC64, error) {
+	digest := crc64.New(crc64Table)
+	err := digestInto(digest, body, size)
+	return blob.TransferValidationTypeCRC64(digest.Sum64()), err
 }
 
 // putBlocks sends a large object as blocks, which become one when their list
@@ -97,9 +103,11 @@ func (c *azureContainer) putBlocks(ctx context.Context, client *blockblob.Client
 	ids := make([]string, (size+length-1)/length)
 	err := inPieces(ctx, body, size, length, func(ctx context.Context, i int, piece *io.SectionReader) error {
 		ids[i] = base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%08d", i))
-		_, err := client.StageBlock(ctx, ids[i], streaming.NopCloser(piece), &blockblob.StageBlockOptions{
-			TransactionalValidation: blob.TransferValidationTypeComputeCRC64(),
-		})
+		sum, err := crc64Of(piece, piece.Size())
+		if err != nil {
+			return err
+		}
+		_, err = client.StageBlock(ctx, ids[i], streaming.NopCloser(piece), &blockblob.StageBlockOptions{TransactionalValidation: sum})
 		return err
 	})
 	if err != nil {

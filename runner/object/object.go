@@ -69,7 +69,7 @@ type Bucket interface {
 // Uploads is what buckets offer besides that keep unfinished uploads of large
 // objects, which somebody has to remove after a crash.
 type Uploads interface {
-	// AbortUploads gives up the unfinished uploads of objects below prefix that
-	// were begun before then.
-	AbortUploads(ctx context.Context, prefix string, then time.Time) error
+	// AbortUploads gives up the unfinished uploads of those objects below prefix
+	// that which names.
+	AbortUploads(ctx context.Context, prefix string, which func(key string) bool) error
 }

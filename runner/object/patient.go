@@ -54,9 +54,9 @@ func (p patient) Enforces(ctx context.Context, prefix string) (bool, error) {
 }
 
 // AbortUploads implements Uploads, where the bucket does.
-func (p patient) AbortUploads(ctx context.Context, prefix string, then time.Time) error {
+func (p patient) AbortUploads(ctx context.Context, prefix string, which func(key string) bool) error {
 	if uploads, ok := p.Bucket.(Uploads); ok {
-		return uploads.AbortUploads(ctx, prefix, then)
+		return uploads.AbortUploads(ctx, prefix, which)
 	}
 	return nil
 }

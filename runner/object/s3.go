@@ -6,10 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"iter"
 	"net/http"
-	"time"
+	"slices"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -98,20 +99,27 @@ func conditionally(when Condition) minio.PutObjectOptions {
 
 // sha256Of reads a body, and goes back to its beginning.
 func sha256Of(body io.ReadSeeker, size int64) (string, error) {
+	digest := sha256.New()
+	err := digestInto(digest, body, size)
+	return hex.EncodeToString(digest.Sum(nil)), err
+}
+
+// digestInto has a hash take what a body will send, and takes it back to where
+// it was.
+func digestInto(digest hash.Hash, body io.ReadSeeker, size int64) error {
 	start, err := body.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return "", err
+		return err
 	}
-	digest := sha256.New()
 	n, err := io.Copy(digest, io.LimitReader(body, size+1))
 	if err != nil {
-		return "", err
+		return err
 	}
 	if n != size {
-		return "", fmt.Errorf("the body does not have %d bytes", size)
+		return fmt.Errorf("the body does not have %d bytes", size)
 	}
 	_, err = body.Seek(start, io.SeekStart)
-	return hex.EncodeToString(digest.Sum(nil)), err
+	return err
 }
 
 // Delete implements Bucket.
@@ -162,10 +170,10 @@ func (b *s3Bucket) Enforces(ctx context.Context, prefix string) (bool, error) {
 }
 
 // AbortUploads implements Uploads.
-func (b *s3Bucket) AbortUploads(ctx context.Context, prefix string, then time.Time) error {
+func (b *s3Bucket) AbortUploads(ctx context.Context, prefix string, which func(key string) bool) error {
 	for upload := range b.core.ListIncompleteUploads(ctx, b.name, prefix, true) {
 		err := upload.Err
-		if err == nil && !upload.Initiated.Before(then) {
+		if err == nil && !which(upload.Key) {
 			continue
 		}
 		if err == nil {
@@ -201,11 +209,17 @@ func (b *s3Bucket) failed(verb, key string, err error) error {
 	if status == 0 && answer.Code == minio.NoSuchKey {
 		status = http.StatusNotFound
 	}
+	if slices.Contains(deniedCodes, answer.Code) {
+		status = http.StatusForbidden // some servers say that with another one
+	}
 	missing := ErrNotFound
 	if answer.Code == minio.NoSuchBucket { // which the answer to a look does not say
 		missing = ErrNoBucket
 	}
 	return fail(fmt.Sprintf("%s s3://%s/%s", verb, b.name, key), status, missing, err, s3Hint)
 }
+
+// deniedCodes are what stores answer to an identity that they do not know.
+var deniedCodes = []string{"AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "XAdminUserNotFound"}
 
 const s3Hint = "check the AWS_* variables in the runner's environment_file and what their identity may do"

@@ -2,7 +2,9 @@ package sink
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
@@ -44,10 +46,11 @@ func (f *Files) lay(now published, p Publication) ([]ManifestPart, error) {
 	case len(f.layout.partitionBy) > 0:
 		return f.layPartitions(now, p)
 	case f.layout.name == api.LayoutSingle:
-		return f.layMerged(now, p, func(PublishedPart) (string, error) { return "output." + f.format, nil })
+		name := "output." + f.format
+		return f.layMerged(now, p, []string{name}, func(PublishedPart) (string, error) { return name, nil })
 	case f.layout.name == api.LayoutPerInputFile:
 		names := inputNames(p.Inputs, f.format)
-		return f.layMerged(now, p, func(part PublishedPart) (string, error) {
+		return f.layMerged(now, p, slices.Sorted(maps.Values(names)), func(part PublishedPart) (string, error) {
 			if part.Input < 0 || part.Input >= len(p.Inputs) {
 				return "", fmt.Errorf("mini-batch %d is of no input file", part.MiniBatch)
 			}

@@ -14,9 +14,14 @@ import (
 )
 
 // layMerged makes one file of all parts that get the same name, in the order of
-// their first ones. A file that would hold no record is not made.
-func (f *Files) layMerged(now published, p Publication, nameOf func(PublishedPart) (string, error)) ([]ManifestPart, error) {
+// their first ones. A file that would hold no record is not made, but where there
+// is none at all: readers of an empty output find what they look for, with its
+// columns, as far as these are known.
+func (f *Files) layMerged(now published, p Publication, all []string, nameOf func(PublishedPart) (string, error)) ([]ManifestPart, error) {
 	var names []string
+	if len(p.Parts) == 0 && len(p.Columns) > 0 {
+		names = all
+	}
 	parts := map[string][]PublishedPart{}
 	for _, part := range p.Parts {
 		name, err := nameOf(part)

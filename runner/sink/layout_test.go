@@ -164,6 +164,31 @@ func TestEveryLayoutHoldsAllRecordsInOrder(t *testing.T) {
 	}
 }
 
+// An output of no records has the files that readers look for, where its columns
+// are known.
+func TestAnEmptyMergedOutputIsAFileWithoutRecords(t *testing.T) {
+	for _, form := range []string{api.FormatCSV, api.FormatJSONL, api.FormatParquet} {
+		for layout, names := range map[string][]string{api.LayoutSingle: {"output"}, api.LayoutPerInputFile: {"one", "two"}} {
+			t.Run(form+", "+layout, func(t *testing.T) {
+				p := newPlace(t)
+				p.out = api.OutputFiles{Format: form, Layout: layout}
+				f := p.open(t, "run-1", night)
+				published := publication(1, 0)
+				published.Columns, published.Inputs = columnsOf(form), []string{"/in/one.csv.gz", "/in/two.csv"}
+				publish(t, f, published)
+				if _, err := sinktest.Check(os.DirFS(f.Folder())); err != nil {
+					t.Fatal(err)
+				}
+				for _, name := range names {
+					if records := readScored(t, f.Folder(), name+"."+form, form, false); len(records) > 0 {
+						t.Errorf("%s holds %v", name, records)
+					}
+				}
+			})
+		}
+	}
+}
+
 // A run that left something undone can be taken up again: the next revision
 // holds what was published, though no mini-batch is found in the folder.
 func TestTheNextRevisionOfAMergedLayoutHoldsWhatWasPublished(t *testing.T) {

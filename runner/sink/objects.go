@@ -2,7 +2,6 @@ package sink
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +21,8 @@ import (
 // writes to. A store renames nothing, so that a published folder differs from a
 // local one: its parts carry the revision that wrote them,
 //
-//	part-000001.r1.jsonl …   _DEAD_LETTERS.r1.jsonl
+//	part-000001.r1.jsonl …   (or output.r1.jsonl, country=DE/part-000001.r1.jsonl: layout.go)
+//	_DEAD_LETTERS.r1.jsonl
 //
 // and lie there, named by nothing, before _MANIFEST.json does: writing that one
 // object, on the condition that no other has come first, is what publishes
@@ -38,15 +38,14 @@ type Objects struct {
 	occasion api.Occasion
 	rootURI  string // without a slash at its end, as the next
 	folder   string
+	layout   layout
+	merged   laid     // the files of the latest publish
 	uploaded sync.Map // name → SHA-256 of the part that this value has written
 }
 
 // OpenObjects names the places of one run's output; it touches nothing.
 // Staging is a local folder of the run's own.
 func OpenObjects(fs durable.FS, stagingDir string, stores *object.Stores, out api.OutputFiles, job, uid string, o api.Occasion) (*Objects, error) {
-	if layout := cmp.Or(out.Layout, api.DefaultLayout); layout != api.DefaultLayout || len(out.PartitionBy) > 0 {
-		return nil, fmt.Errorf("open output %s: an object store takes a part per mini-batch: remove layout and partition_by", out.URI)
-	}
 	expanded, err := api.ExpandURI(out.URI, o)
 	if err != nil {
 		return nil, fmt.Errorf("open output %s: %w", out.URI, err)
@@ -60,7 +59,7 @@ func OpenObjects(fs durable.FS, stagingDir string, stores *object.Stores, out ap
 	}
 	return &Objects{
 		staging: staging{fs: fs, format: out.Format, dir: stagingDir}, stores: stores, job: job, uid: uid,
-		occasion: o, rootURI: root, folder: folder,
+		occasion: o, rootURI: root, folder: folder, layout: layoutOf(out),
 	}, nil
 }
 
@@ -76,7 +75,9 @@ func (o *Objects) Folder() string { return o.folder }
 // place opens the folder's bucket, and gives the key that the folder's others
 // begin with.
 func (o *Objects) place(ctx context.Context) (objectFolder, error) {
-	return openFolder(ctx, o.stores, o.folder)
+	at, err := openFolder(ctx, o.stores, o.folder)
+	at.partitions = []string{o.layout.partitions()}
+	return at, err
 }
 
 // root is place, for what lies above all folders.
@@ -151,6 +152,9 @@ type objectFolder struct {
 	bucket object.Bucket
 	prefix string // empty, or with a slash at its end
 	uri    string // of the prefix
+	// partitions are the partitionKeys of names that were written there, beside
+	// those of the manifest.
+	partitions []string
 }
 
 func openFolder(ctx context.Context, stores *object.Stores, uri string) (objectFolder, error) {
@@ -158,7 +162,7 @@ func openFolder(ctx context.Context, stores *object.Stores, uri string) (objectF
 	if key != "" {
 		key += "/"
 	}
-	return objectFolder{bucket, key, uri}, err
+	return objectFolder{bucket: bucket, prefix: key, uri: uri}, err
 }
 
 func (f objectFolder) put(ctx context.Context, name string, content []byte) error {
@@ -170,44 +174,44 @@ func (f objectFolder) putIf(ctx context.Context, name string, content []byte, wh
 	return f.bucket.Put(ctx, f.prefix+name, bytes.NewReader(content), int64(len(content)), when)
 }
 
-// get reads a small object whole; nil without an error: it is not there.
-func (f objectFolder) get(ctx context.Context, name string) (content []byte, etag string, err error) {
+// get reads a small object whole; no etag without an error: it is not there.
+func (f objectFolder) get(ctx context.Context, name string) (content []byte, info object.Info, err error) {
 	for range getTries {
-		if content, etag, err = f.getOnce(ctx, name); !errors.Is(err, object.ErrChanged) {
+		if content, info, err = f.getOnce(ctx, name); !errors.Is(err, object.ErrChanged) {
 			break
 		}
 	}
-	return content, etag, err
+	return content, info, err
 }
 
-func (f objectFolder) getOnce(ctx context.Context, name string) (content []byte, etag string, err error) {
-	info, err := f.bucket.Stat(ctx, f.prefix+name)
+func (f objectFolder) getOnce(ctx context.Context, name string) (content []byte, info object.Info, err error) {
+	info, err = f.bucket.Stat(ctx, f.prefix+name)
 	if errors.Is(err, object.ErrNotFound) {
-		return nil, "", nil
+		return nil, object.Info{}, nil
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, object.Info{}, err
 	}
 	body, err := f.bucket.Read(ctx, f.prefix+name, info.ETag, 0, -1)
 	if errors.Is(err, object.ErrNotFound) {
-		return nil, "", nil // it was there a moment ago
+		return nil, object.Info{}, nil // it was there a moment ago
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, object.Info{}, err
 	}
 	content, err = io.ReadAll(body)
-	return content, info.ETag, errors.Join(err, body.Close())
+	return content, info, errors.Join(err, body.Close())
 }
 
 // each goes through the names of the folder itself, those of folders in it
 // with a slash.
-func (f objectFolder) each(ctx context.Context, do func(name string, info object.Info) error) error {
+func (f objectFolder) each(ctx context.Context, do func(name string) error) error {
 	return f.bucket.List(ctx, f.prefix, func(info object.Info) error {
 		name := strings.TrimPrefix(info.Key, f.prefix)
 		if name == "" { // the folder's own mark, as consoles make it
 			return nil
 		}
-		return do(name, info)
+		return do(name)
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -19,22 +18,8 @@ import (
 
 const (
 	folderKey = "out/dt=2026-11-21/"
-	claimKey  = folderKey + sink.ClaimName
+	claimKey  = folderKey + "_CLAIM.r1.json"
 )
-
-// claims are the claims that were written to a bucket in its life.
-type claims struct {
-	*objecttest.Memory
-	written []string
-}
-
-func (c *claims) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, when object.Condition) (string, error) {
-	etag, err := c.Memory.Put(ctx, key, body, size, when)
-	if err == nil && key == claimKey {
-		c.written = append(c.written, c.Contents()[key])
-	}
-	return etag, err
-}
 
 func TestAFolderIsClaimedBeforeItsFirstPartGoesUp(t *testing.T) {
 	p, memory := newBucketPlace(t)
@@ -89,14 +74,20 @@ func publishFirst(t *testing.T, faulty *objecttest.Faulty, next string) (request
 		}
 		publishAgain(t, p, first, faulty, what, next)
 	}
-	if m, err := checkFolder(memory.Contents(), folderKey); err != nil || m.Revision != 1 {
-		t.Errorf("a reader finds revision %d, %v", m.Revision, err)
+	if _, err := checkFolder(memory.Contents(), folderKey); err != nil {
+		t.Errorf("a reader finds %v", err)
 	}
-	contents = memory.Contents()
-	if next == "another run" { // whichever of the two it was that published
-		contents[folderKey+sink.ManifestName] = strings.ReplaceAll(contents[folderKey+sink.ManifestName], `"run-2"`, `"run-1"`)
+	return len(faulty.Requests()), asFirst(memory.Contents())
+}
+
+// asFirst is what run-2 has published, as run-1 would have.
+func asFirst(contents map[string]string) map[string]string {
+	first := map[string]string{}
+	for key, content := range contents {
+		content = strings.NewReplacer(`"run-2"`, `"run-1"`, ".r2.", ".r1.", `"revision": 2`, `"revision": 1`).Replace(content)
+		first[strings.ReplaceAll(key, ".r2.", ".r1.")] = content
 	}
-	return len(faulty.Requests()), contents
+	return first
 }
 
 func publishAgain(t *testing.T, p bucketPlace, first *sink.Objects, faulty *objecttest.Faulty, what sink.Publication, next string) {
@@ -109,12 +100,11 @@ func publishAgain(t *testing.T, p bucketPlace, first *sink.Objects, faulty *obje
 		publishObjects(t, p.open(t, "run-1", night), what)
 	default:
 		other := p.open(t, "run-2", night)
-		_, err := other.Publish(t.Context(), publication(1, 1, stageObject(t, other, 1, 2, "new"), stageObject(t, other, 2, 1, "new")))
-		if reason(err) == api.ReasonPublish { // the first has come so far that only it can end this
-			publishObjects(t, p.open(t, "run-1", night), what)
-		} else if err != nil {
-			t.Error(err)
+		revision, err := other.NextRevision(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
+		publishObjects(t, other, publication(revision, 1, stageObject(t, other, 1, 2, "new"), stageObject(t, other, 2, 1, "new")))
 	}
 }
 
@@ -139,158 +129,100 @@ func anotherIsKeptOut(t *testing.T, p bucketPlace, memory *objecttest.Memory) {
 
 func errorOf[T any](_ T, err error) error { return err }
 
-func TestARunTakesOverTheClaimOfOneOfItsJobThatDied(t *testing.T) {
+// A revision is one run's: another of the job does not touch what that may yet
+// commit, and removes it once it can't.
+func TestARunTakesTheNextRevisionAfterOneOfItsJobThatDied(t *testing.T) {
 	p, memory := newBucketPlace(t)
-	dead := p.on(&objecttest.Faulty{Bucket: memory, Fault: objecttest.NotSent, At: 8, Forever: true}).open(t, "run-1", night)
+	dead := p.on(&objecttest.Faulty{Bucket: memory, Fault: objecttest.NotSent, At: 7, Forever: true}).open(t, "run-1", night)
 	if _, err := dead.Publish(t.Context(), publication(1, 0, stageObject(t, dead, 1, 1, "dead"), stageObject(t, dead, 7, 1, "dead"))); err == nil {
 		t.Fatal("published")
 	}
 	if left := keysOf(memory.Contents()); !slices.Contains(left, claimKey) || len(left) < 2 {
 		t.Fatalf("the dead run leaves %v", left)
 	}
-	noted := &claims{Memory: memory}
-	next := p.on(noted).open(t, "run-2", night)
-	publishObjects(t, next, publication(1, 0, stageObject(t, next, 1, 1, "next")))
-	if len(noted.written) != 1 || !strings.Contains(noted.written[0], "run-2") {
-		t.Errorf("claimed by %q", noted.written)
+	next := p.open(t, "run-2", night)
+	part := stageObject(t, next, 1, 1, "next")
+	before := memory.Contents()
+	if _, err := next.Publish(t.Context(), publication(1, 0, part)); reason(err) != api.ReasonPublish || !strings.Contains(err.Error(), "run-1") {
+		t.Errorf("as the same revision: %v", err)
 	}
-	wantNames(t, memory, "out/_LATEST.json", folderKey+"_MANIFEST.json", folderKey+"_SUCCESS", folderKey+"part-000001.r1.jsonl")
+	sameTree(t, memory.Contents(), before)
+	if revision, err := next.NextRevision(t.Context()); revision != 2 || err != nil {
+		t.Errorf("the next revision is %d, %v", revision, err)
+	}
+	publishObjects(t, next, publication(2, 0, part))
+	wantNames(t, memory, "out/_LATEST.json", folderKey+"_MANIFEST.json", folderKey+"_SUCCESS", folderKey+"part-000001.r2.jsonl")
 	if _, err := checkFolder(memory.Contents(), folderKey); err != nil {
 		t.Error(err)
 	}
-}
-
-// turns has the requests of all who use it wait until they are let through.
-type turns struct {
-	object.Bucket
-	waiting chan chan struct{}
-}
-
-func (w turns) wait() {
-	mine := make(chan struct{})
-	w.waiting <- mine
-	<-mine
-}
-
-func (w turns) Stat(ctx context.Context, key string) (object.Info, error) {
-	w.wait()
-	return w.Bucket.Stat(ctx, key)
-}
-
-func (w turns) Read(ctx context.Context, key, etag string, offset, length int64) (io.ReadCloser, error) {
-	w.wait()
-	return w.Bucket.Read(ctx, key, etag, offset, length)
-}
-
-func (w turns) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, when object.Condition) (string, error) {
-	w.wait()
-	return w.Bucket.Put(ctx, key, body, size, when)
-}
-
-func (w turns) Delete(ctx context.Context, keys ...string) error {
-	w.wait()
-	return w.Bucket.Delete(ctx, keys...)
-}
-
-func (w turns) List(ctx context.Context, prefix string, yield func(object.Info) error) error {
-	w.wait()
-	return w.Bucket.List(ctx, prefix, yield)
-}
-
-// one lets one of the requests that wait through, any of them; false: none does.
-func (w turns) one(random *rand.Rand) bool {
-	synctest.Wait()
-	n := len(w.waiting)
-	if n == 0 {
-		return false
-	}
-	chosen := random.IntN(n)
-	for i := range n {
-		if mine := <-w.waiting; i == chosen {
-			close(mine)
-		} else {
-			w.waiting <- mine
-		}
-	}
-	return true
-}
-
-// Whatever order the requests of three jobs come in, one of them publishes what
-// it has predicted, and the others change nothing of it.
-func TestOfJobsThatPublishToOneEmptyFolderOneWins(t *testing.T) {
-	for seed := range uint64(150) {
-		synctest.Test(t, func(t *testing.T) {
-			p, memory := newBucketPlace(t)
-			order := turns{memory, make(chan chan struct{}, 100)}
-			results := make(chan error, 3)
-			for i := range 3 {
-				o := p.on(order).openAs(t, fmt.Sprint("uid-", i), fmt.Sprint("run-", i), night)
-				what := publication(1, 1, stageObject(t, o, 1, 1, fmt.Sprint(i)), stageObject(t, o, 2, 1, fmt.Sprint(i)))
-				go func() {
-					results <- errorOf(o.Publish(context.WithoutCancel(t.Context()), what))
-				}()
-			}
-			random := rand.New(rand.NewPCG(seed, 0))
-			for order.one(random) {
-			}
-			won := 0
-			for range 3 {
-				if err := <-results; err == nil {
-					won++
-				} else if reason(err) != api.ReasonOutputTaken {
-					t.Errorf("lose: %v", err)
-				}
-			}
-			if m, err := checkFolder(memory.Contents(), folderKey); won != 1 || err != nil {
-				t.Errorf("seed %d: %d have won; a reader finds %+v, %v", seed, won, m, err)
-			}
-		})
-		if t.Failed() {
-			return
-		}
+	late := p.open(t, "run-1", night)
+	if _, err := late.Publish(t.Context(), publication(1, 0, stageObject(t, late, 1, 1, "dead"))); reason(err) != api.ReasonPublish {
+		t.Errorf("the first, after the second: %v", err)
 	}
 }
 
-func TestWhatARunNeverPublishedIsSweptUnlessAnotherHasTakenItOver(t *testing.T) {
+// A copy of a data directory gives another runner the same run, whose
+// predictions may differ.
+func TestARunThatUploadsOtherPartsElsewhereIsRefused(t *testing.T) {
+	p, memory := newBucketPlace(t)
+	one := p.on(&objecttest.Faulty{Bucket: memory, Fault: objecttest.NotSent, At: 7, Forever: true}).open(t, "run-1", night)
+	if _, err := one.Publish(t.Context(), publication(1, 0, stageObject(t, one, 1, 1, "one"), stageObject(t, one, 2, 1, "one"))); err == nil {
+		t.Fatal("published")
+	}
+	before := memory.Contents()
+	p.local = t.TempDir()
+	copied := p.open(t, "run-1", night)
+	_, err := copied.Publish(t.Context(), publication(1, 0, stageObject(t, copied, 1, 1, "copied"), stageObject(t, copied, 2, 1, "one")))
+	if reason(err) != api.ReasonPublish || !strings.Contains(err.Error(), "other parts") {
+		t.Errorf("got %v", err)
+	}
+	sameTree(t, memory.Contents(), before)
+}
+
+func TestWhatARunNeverPublishedIsSweptIfNobodyCanCommitIt(t *testing.T) {
 	for _, c := range []struct {
-		name, claim string // who has it by then; nothing: nobody
-		after       time.Duration
-		swept       bool
+		name, run, state string // of the claim
+		after            time.Duration
+		swept            bool
 	}{
-		{name: "its own", claim: "run-1", swept: true},
-		{name: "taken over", claim: "run-2", after: 48 * time.Hour},
-		{name: "nobody's, and fresh", after: time.Hour},
-		{name: "nobody's, and old", after: 25 * time.Hour, swept: true},
+		{name: "its own", run: "run-1", state: "uploading", swept: true},
+		{name: "its own, given up already", run: "run-1", state: "given_up", swept: true},
+		{name: "its own, whose manifest may come", run: "run-1", state: "committing", after: time.Hour},
+		{name: "its own, whose manifest can't come", run: "run-1", state: "committing", after: 25 * time.Hour, swept: true},
+		{name: "another's", run: "run-2", state: "uploading", after: 48 * time.Hour},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, memory := newBucketPlace(t)
-				o := p.on(&objecttest.Faulty{Bucket: memory, Fault: objecttest.NotSent, At: 8, Forever: true}).open(t, "run-1", night)
+				o := p.on(&objecttest.Faulty{Bucket: memory, Fault: objecttest.NotSent, At: 7, Forever: true}).open(t, "run-1", night)
 				if _, err := o.Publish(t.Context(), publication(1, 0, stageObject(t, o, 1, 1, "new"), stageObject(t, o, 2, 1, "new"))); err == nil {
 					t.Fatal("published")
 				}
-				claim := strings.ReplaceAll(memory.Contents()[claimKey], "run-1", c.claim)
+				claim := strings.NewReplacer("run-1", c.run, "uploading", c.state).Replace(memory.Contents()[claimKey])
 				if _, err := memory.Put(t.Context(), claimKey, strings.NewReader(claim), int64(len(claim)), object.Condition{}); err != nil {
 					t.Fatal(err)
 				}
-				if c.claim == "" {
-					if err := memory.Delete(t.Context(), claimKey); err != nil {
-						t.Fatal(err)
-					}
-				}
 				time.Sleep(c.after)
-				before := len(memory.Contents())
+				before := memory.Contents()
 				if err := p.open(t, "run-0", night).Sweep(t.Context()); err != nil { // it has written nothing
 					t.Fatal(err)
 				}
-				if len(memory.Contents()) != before {
-					t.Fatal("another run's part is swept")
-				}
+				sameTree(t, memory.Contents(), before)
 				if err := p.open(t, "run-1", night).Sweep(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				if left := keysOf(memory.Contents()); c.swept && len(left) > 0 || !c.swept && len(left) != before {
-					t.Errorf("%v are left of %d", left, before)
+				if !c.swept {
+					sameTree(t, memory.Contents(), before)
+					return
+				}
+				wantNames(t, memory, claimKey)
+				again := p.open(t, "run-1", night)
+				if _, err := again.Publish(t.Context(), publication(1, 0, stageObject(t, again, 1, 1, "new"), stageObject(t, again, 2, 1, "new"))); reason(err) != api.ReasonPublish {
+					t.Errorf("the revision that was given up is published: %v", err)
+				}
+				other := p.openAs(t, "uid-of-another", "run-9", night)
+				if err := other.Prepare(t.Context()); err != nil {
+					t.Errorf("what was given up keeps another job out: %v", err)
 				}
 			})
 		})

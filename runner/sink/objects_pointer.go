@@ -27,8 +27,8 @@ func (o *Objects) latest(ctx context.Context) (pointer, error) {
 	if err != nil {
 		return pointer{}, cannotLook(o.rootURI, err)
 	}
-	content, etag, err := root.get(ctx, LatestName)
-	if err != nil || etag == "" {
+	content, info, err := root.get(ctx, LatestName)
+	if err != nil || info.ETag == "" {
 		return pointer{}, cannotLook(o.rootURI, err)
 	}
 	latest := &Latest{}
@@ -39,7 +39,7 @@ func (o *Objects) latest(ctx context.Context) (pointer, error) {
 		return pointer{}, api.Fail(api.ReasonOutputTaken, sharedRootHint,
 			fmt.Errorf("output pointer %s/%s belongs to job %q (uid %s), and two jobs can't share one", o.rootURI, LatestName, latest.Job, latest.UID))
 	}
-	return pointer{latest, etag}, nil
+	return pointer{latest, info.ETag}, nil
 }
 
 // movePointer makes _LATEST.json name the folder, unless it names a later one.

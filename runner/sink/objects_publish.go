@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ import (
 const partsSideBySide = 16
 
 // uploadingMark is a file in staging that says that objects of the run may lie
-// in the store.
+// in the store; it holds the partitionKeys of those that it replaces.
 const uploadingMark = "uploading"
 
 // Publish uploads the parts, publishes them by writing the manifest and moves
@@ -42,16 +43,16 @@ func (o *Objects) publish(ctx context.Context, p Publication) error {
 	if err != nil {
 		return err
 	}
-	p, err = o.complete(p, now)
+	p, files, err := o.complete(p, now)
 	if err != nil {
 		return err
 	}
 	if !now.is(p.Manifest) {
-		held, err := o.upload(ctx, at, now, p)
+		held, err := o.upload(ctx, at, now, p, files)
 		if err != nil {
 			return err
 		}
-		if err := at.keepsClaim(ctx, held, o.uid); err != nil {
+		if err := at.willCommit(ctx, held); err != nil {
 			return err
 		}
 		if err := o.publishManifest(ctx, at, now, p.Manifest); err != nil {
@@ -67,7 +68,15 @@ func (o *Objects) publish(ctx context.Context, p Publication) error {
 			return err
 		}
 	}
-	if err := at.removeOwn(ctx, &p.Manifest, anyAge); err != nil {
+	marked, err := os.ReadFile(o.local(uploadingMark))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier try has come to its end
+		return err
+	}
+	at.partitions = append(at.partitions, strings.Split(string(marked), "\n")...)
+	if err := at.removeOwn(ctx, &p.Manifest, upTo(p.Manifest.Revision)); err != nil {
+		return err
+	}
+	if err := o.forget(p); err != nil {
 		return err
 	}
 	return o.remove(o.local(uploadingMark))
@@ -80,51 +89,39 @@ func (p publishedObjects) is(m Manifest) bool {
 }
 
 // complete fills in what the sink knows, and brings everything into the one
-// form in which equal publications are equal bytes.
-func (o *Objects) complete(p Publication, now publishedObjects) (Publication, error) {
+// form in which equal publications are equal bytes; files are those to upload
+// for the parts that the manifest names.
+func (o *Objects) complete(p Publication, now publishedObjects) (_ Publication, files []string, err error) {
 	m := &p.Manifest
 	m.Format, m.Job, m.UID, m.Run = fileFormat, o.job, o.uid, o.occasion.Run
 	m.Occurrence = o.occasion.Occurrence.UTC()
 	m.Times = Times{m.Times.CreatedAt.UTC(), m.Times.StartedAt.UTC(), m.Times.PublishedAt.UTC()}
 	p.Parts = slices.DeleteFunc(slices.Clone(p.Parts), func(part PublishedPart) bool { return part.Records == 0 })
 	slices.SortFunc(p.Parts, func(a, b PublishedPart) int { return cmp.Compare(a.MiniBatch, b.MiniBatch) })
-	m.Parts = make([]ManifestPart, 0, len(p.Parts))
-	for i, part := range p.Parts {
-		if i > 0 && part.MiniBatch == p.Parts[i-1].MiniBatch {
-			return p, fmt.Errorf("mini-batch %d has two parts", part.MiniBatch)
-		}
-		entry := ManifestPart{
-			Name:      fmt.Sprintf("part-%06d.r%d.%s", part.MiniBatch, m.Revision, o.format),
-			MiniBatch: part.MiniBatch, Records: part.Records, DeadLettered: part.DeadLettered, Bytes: part.Bytes, SHA256: part.SHA256, Fingerprint: part.Fingerprint,
-		}
-		if part.Path == "" {
-			old, err := now.keep(part)
-			if err != nil {
-				return p, err
-			}
-			entry.Name = old.Name
-		}
-		m.Parts = append(m.Parts, entry)
+	if err := checkOnce(p.Parts); err != nil {
+		return p, nil, err
 	}
-	return p, nil
+	l, err := o.lay(p, now)
+	m.Parts = l.parts
+	return p, l.files, err
 }
 
 // upload claims the folder, and writes all that the manifest will name and that
 // is not there.
-func (o *Objects) upload(ctx context.Context, at objectFolder, now publishedObjects, p Publication) (held heldClaim, err error) {
+func (o *Objects) upload(ctx context.Context, at objectFolder, now publishedObjects, p Publication, files []string) (held heldClaim, err error) {
 	if now.manifest != nil && now.manifest.Revision >= p.Manifest.Revision {
 		return held, cameFirst(p.Manifest, *now.manifest)
 	}
 	if err := at.checkOwn(ctx, now.manifest, o.uid); err != nil {
 		return held, err
 	}
-	if err := o.mark(); err != nil {
+	if err := o.mark(now.manifest); err != nil {
 		return held, err
 	}
 	if held, err = o.claim(ctx, at, now, p.Manifest); err != nil {
 		return held, err
 	}
-	if err := o.uploadParts(ctx, at, p); err != nil {
+	if err := o.uploadParts(ctx, at, p.Manifest.Parts, files); err != nil {
 		return held, err
 	}
 	failpoint.Here("publish.part")
@@ -148,12 +145,13 @@ func cameFirst(m, now Manifest) error {
 		"revision %d can't follow revision %d of run %s", m.Revision, now.Revision, now.Run))
 }
 
-// mark notes, durably, that the store is about to hold something of the run.
-func (o *Objects) mark() error {
+// mark notes, durably, that the store is about to hold something of the run, and
+// the partitions of what it replaces, which may be of another layout.
+func (o *Objects) mark(replaced *Manifest) error {
 	if err := o.fs.MkdirAll(o.dir); err != nil {
 		return err
 	}
-	if err := o.writeFile(o.local(uploadingMark), nil); err != nil {
+	if err := o.writeFile(o.local(uploadingMark), []byte(strings.Join(replaced.partitions(), "\n"))); err != nil {
 		return err
 	}
 	return o.fs.SyncDir(o.dir)
@@ -161,14 +159,13 @@ func (o *Objects) mark() error {
 
 // uploadParts uploads the parts that are staged, some side by side. What this
 // value has uploaded in an earlier try is not sent again.
-func (o *Objects) uploadParts(ctx context.Context, at objectFolder, p Publication) error {
+func (o *Objects) uploadParts(ctx context.Context, at objectFolder, parts []ManifestPart, files []string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group sync.WaitGroup
 	places := make(chan struct{}, partsSideBySide)
-	for i, entry := range p.Manifest.Parts {
-		staged := p.Parts[i].Path
-		if staged == "" { // it stays as published
+	for i, part := range parts {
+		if files[i] == "" { // it stays as published
 			continue
 		}
 		places <- struct{}{}
@@ -177,7 +174,7 @@ func (o *Objects) uploadParts(ctx context.Context, at objectFolder, p Publicatio
 		}
 		group.Go(func() {
 			defer func() { <-places }()
-			if err := o.uploadPart(ctx, at, entry, o.local(staged)); err != nil {
+			if err := o.uploadPart(ctx, at, part, files[i]); err != nil {
 				cancel(err)
 			}
 		})
@@ -237,22 +234,23 @@ func (o *Objects) publishManifest(ctx context.Context, at objectFolder, now publ
 }
 
 // removeOwn removes what runs have written into the folder, may go, and is not
-// named by the manifest; the claim last.
-func (f objectFolder) removeOwn(ctx context.Context, m *Manifest, mayGo func(object.Info) bool) error {
+// named by the manifest; claims last.
+func (f objectFolder) removeOwn(ctx context.Context, m *Manifest, mayGo func(name string) bool) error {
 	listed := map[string]bool{}
 	if m != nil {
 		listed[deadLettersOf(m.Revision)] = m.Counts.DeadLettered > 0
-		for _, part := range m.Parts {
-			listed[part.Name] = true
-		}
 	}
+	for name := range m.names() {
+		listed[name] = true
+	}
+	own := f.with(m)
 	var unlisted, claims []string
-	err := f.each(ctx, func(name string, info object.Info) error {
+	err := f.each(ctx, func(name string) error {
 		switch {
-		case !mayGo(info):
-		case name == ClaimName:
+		case !own.wrote(name) || listed[name] || !mayGo(name):
+		case strings.HasPrefix(name, claimPrefix):
 			claims = append(claims, name)
-		case objectForm.MatchString(name) && !listed[name]:
+		default:
 			unlisted = append(unlisted, name)
 		}
 		return nil
@@ -266,4 +264,7 @@ func (f objectFolder) removeOwn(ctx context.Context, m *Manifest, mayGo func(obj
 	return f.remove(ctx, claims)
 }
 
-func anyAge(object.Info) bool { return true }
+// upTo tells what is not of a later revision.
+func upTo(revision int64) func(name string) bool {
+	return func(name string) bool { return revisionOf(name) <= revision }
+}

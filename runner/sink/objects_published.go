@@ -8,15 +8,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
+	"strings"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/object"
 )
-
-// objectForm are the names, beside those of every published folder, that runs
-// give to objects in one.
-var objectForm = regexp.MustCompile(`^(part-[0-9]{6,}\.r[0-9]+\.[a-z]+|_DEAD_LETTERS\.r[0-9]+\.jsonl|` + regexp.QuoteMeta(probePrefix) + `.*)$`)
 
 // publishedObjects is what lies at a folder now; without a manifest nothing
 // does, for a reader.
@@ -25,41 +21,43 @@ type publishedObjects struct {
 	etag     string // of the manifest
 }
 
-// published reads the manifest. It fails if that is another job's.
+// published reads the manifest. It fails, and gives it, if that is another job's.
 func (f objectFolder) published(ctx context.Context, uid string) (publishedObjects, error) {
-	content, etag, err := f.get(ctx, ManifestName)
-	if err != nil || etag == "" {
+	content, info, err := f.get(ctx, ManifestName)
+	if err != nil || info.ETag == "" {
 		return publishedObjects{}, cannotLook(f.uri, err)
 	}
 	m := &Manifest{}
 	if err := decode(content, m, &m.Format); err != nil {
 		return publishedObjects{}, taken("output %s: read its %s: %w", f.uri, ManifestName, err)
 	}
+	now := publishedObjects{m, info.ETag}
 	if m.UID != uid {
-		return publishedObjects{}, taken("output %s belongs to job %q (uid %s)", f.uri, m.Job, m.UID)
+		return now, taken("output %s belongs to job %q (uid %s)", f.uri, m.Job, m.UID)
 	}
-	return publishedObjects{m, etag}, nil
+	return now, nil
 }
 
 // checkOwn fails if something is in the folder that no run wrote, or if another
 // job is about to publish there.
 func (f objectFolder) checkOwn(ctx context.Context, m *Manifest, uid string) error {
-	listed := map[string]bool{ManifestName: true, SuccessName: true, ClaimName: true}
-	if m != nil {
-		for _, part := range m.Parts {
-			listed[part.Name] = true
-		}
+	listed := map[string]bool{ManifestName: true, SuccessName: true}
+	for name := range m.names() {
+		listed[name] = true
 	}
-	claimed := false
-	err := f.each(ctx, func(name string, _ object.Info) error {
-		claimed = claimed || name == ClaimName
-		if !listed[name] && !objectForm.MatchString(name) {
+	own := f.with(m)
+	var claims []string
+	err := f.each(ctx, func(name string) error {
+		if strings.HasPrefix(name, claimPrefix) {
+			claims = append(claims, name)
+		}
+		if !listed[name] && !own.wrote(name) {
 			return taken("output %s holds %s, which no run of this job wrote", f.uri, name)
 		}
 		return nil
 	})
-	if err == nil && claimed && m == nil {
-		err = f.checkClaim(ctx, uid)
+	if err == nil && m == nil { // else who has claimed the folder can't publish there
+		err = f.checkClaims(ctx, claims, uid)
 	}
 	return cannotLook(f.uri, err)
 }
@@ -106,26 +104,34 @@ func (o *Objects) look(ctx context.Context) (at objectFolder, now publishedObjec
 	return at, now, latest, err
 }
 
-// PublishedBy is the run whose folder it is now; none where nothing is there.
-func (o *Objects) PublishedBy(ctx context.Context) (string, error) {
+// PublishedBy is the run whose folder it is now, and as which of its revisions;
+// none where nothing is there.
+func (o *Objects) PublishedBy(ctx context.Context) (run string, revision int64, err error) {
 	_, now, _, err := o.look(ctx)
 	if err != nil || now.manifest == nil {
-		return "", err
+		return "", 0, err
 	}
-	return now.manifest.Run, nil
+	return now.manifest.Run, now.manifest.Revision, nil
 }
 
 // NextRevision is the revision that a publish would have now: one more than
-// that of the published folder, and than the pointer's if it names the same
-// occurrence.
+// that of the published folder, than any that was begun there, and than the
+// pointer's if it names the same occurrence.
 func (o *Objects) NextRevision(ctx context.Context) (int64, error) {
-	_, now, latest, err := o.look(ctx)
+	at, now, latest, err := o.look(ctx)
+	if err != nil {
+		return 0, err
+	}
+	begun, err := at.claims(ctx)
 	if err != nil {
 		return 0, err
 	}
 	revision := int64(0)
+	for _, name := range begun {
+		revision = max(revision, revisionOf(name))
+	}
 	if now.manifest != nil {
-		revision = now.manifest.Revision
+		revision = max(revision, now.manifest.Revision)
 	}
 	if latest.to != nil && latest.to.Occurrence.Equal(o.occasion.Occurrence) {
 		revision = max(revision, latest.to.Revision)
@@ -144,6 +150,12 @@ func (o *Objects) CheckPublished(ctx context.Context, parts []PublishedPart) err
 		return err
 	}
 	for _, part := range parts {
+		if o.layout.merged() {
+			if err := checkSize(o.disk().keptPart(part), ManifestPart{Bytes: part.Bytes}); err != nil {
+				return err
+			}
+			continue
+		}
 		old, err := now.keep(part)
 		if err != nil {
 			return err
@@ -181,6 +193,9 @@ func (f objectFolder) checkSize(ctx context.Context, part ManifestPart) error {
 func (o *Objects) OpenRecords(ctx context.Context, part PublishedPart, columns []api.Column) (*Records, error) {
 	if part.Path != "" {
 		return o.staging.OpenRecords(part, columns)
+	}
+	if o.layout.merged() {
+		return o.openRecords(o.disk().keptPart(part), part, columns)
 	}
 	name, err := o.fetch(ctx, part)
 	if err != nil {

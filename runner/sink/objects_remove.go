@@ -38,6 +38,7 @@ func (o ObjectsOutput) removable(ctx context.Context) (objectFolder, *Manifest, 
 	if err != nil {
 		return at, nil, err
 	}
+	at.partitions = now.manifest.partitions()
 	if err := at.checkOwn(ctx, now.manifest, o.UID); err != nil {
 		return at, nil, err
 	}
@@ -56,12 +57,12 @@ func (f objectFolder) isLatest(ctx context.Context, uid string) (bool, error) {
 		if key != "." {
 			above.prefix = key + "/"
 		}
-		content, etag, err := above.get(ctx, LatestName)
+		content, info, err := above.get(ctx, LatestName)
 		if err != nil {
 			return false, cannotLook(f.uri, err)
 		}
 		latest := &Latest{}
-		if etag != "" && decode(content, latest, &latest.Format) == nil && latest.UID == uid {
+		if info.ETag != "" && decode(content, latest, &latest.Format) == nil && latest.UID == uid {
 			return above.prefix+path.Clean(latest.Folder)+"/" == f.prefix, nil
 		}
 	}
@@ -77,7 +78,7 @@ func (o ObjectsOutput) Remove(ctx context.Context) error {
 		return err
 	}
 	if m != nil {
-		if err := at.empty(ctx); err != nil {
+		if err := at.empty(ctx, m.Revision); err != nil {
 			return fmt.Errorf("remove output %s: %w", o.Folder, err)
 		}
 	}
@@ -85,12 +86,12 @@ func (o ObjectsOutput) Remove(ctx context.Context) error {
 	return nil
 }
 
-func (f objectFolder) empty(ctx context.Context) error {
+func (f objectFolder) empty(ctx context.Context, revision int64) error {
 	if err := f.remove(ctx, []string{SuccessName}); err != nil {
 		return err
 	}
 	failpoint.Here("retain.unmarked")
-	if err := f.removeOwn(ctx, nil, anyAge); err != nil {
+	if err := f.removeOwn(ctx, nil, upTo(revision)); err != nil {
 		return err
 	}
 	failpoint.Here("retain.emptied")

@@ -54,13 +54,14 @@ func (f *Files) CheckPublished(parts []PublishedPart) error {
 	return nil
 }
 
-// PublishedBy is the run whose folder it is now; none where nothing is there.
-func (f *Files) PublishedBy() (run string, err error) {
+// PublishedBy is the run whose folder it is now, and as which of its revisions;
+// none where nothing is there.
+func (f *Files) PublishedBy() (run string, revision int64, err error) {
 	now, err := f.published()
 	if err != nil || now.manifest == nil {
-		return "", err
+		return "", 0, err
 	}
-	return now.manifest.Run, nil
+	return now.manifest.Run, now.manifest.Revision, nil
 }
 
 // NextRevision is the revision that a publish would have now: one more than

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/runner/object"
 )
@@ -286,7 +285,7 @@ func large(t *testing.T, a at) {
 	_, err := a.Put(t.Context(), a.prefix+"at once", bytes.NewReader(content), int64(len(content)), object.Condition{Absent: true})
 	is(t, err, object.ErrPrecondition)
 	if uploads, ok := a.Bucket.(object.Uploads); ok {
-		if err := uploads.AbortUploads(t.Context(), a.prefix, time.Now()); err != nil {
+		if err := uploads.AbortUploads(t.Context(), a.prefix, func(string) bool { return true }); err != nil {
 			t.Error(err)
 		}
 	}

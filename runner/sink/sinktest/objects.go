@@ -251,8 +251,8 @@ func publishesOnce(t *testing.T, o *output) {
 		t.Errorf("got %v", err)
 	}
 	o.unchanged(t, before)
-	if run, err := second.PublishedBy(t.Context()); err != nil || run != "run-1" {
-		t.Errorf("published by %q, %v", run, err)
+	if run, revision, err := second.PublishedBy(t.Context()); err != nil || run != "run-1" || revision != 1 {
+		t.Errorf("published by %q as revision %d, %v", run, revision, err)
 	}
 }
 
@@ -317,15 +317,21 @@ func sweeps(t *testing.T, o *output) {
 	if _, err := out.Publish(ctx, what); err == nil {
 		t.Fatal("published")
 	}
-	if left := o.contents(t); len(left) != 3 || left[folder+sink.ClaimName] == "" {
+	if left := o.contents(t); len(left) != 3 || left[folder+sink.ClaimName(1)] == "" {
 		t.Errorf("two parts and the claim should be there: %v", left)
 	}
 	if err := out.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if left := o.contents(t); len(left) > 0 {
+	if left := o.contents(t); len(left) != 1 || !strings.Contains(left[folder+sink.ClaimName(1)], `"given_up"`) {
 		t.Errorf("left are %v", left)
 	}
+	next := o.run(t, "churn", "run-2", 0)
+	if n, err := next.NextRevision(t.Context()); err != nil || n != 2 {
+		t.Errorf("the next revision is %d, %v", n, err)
+	}
+	publish(t, next, revision(2, stage(t, next, 1, "next")))
+	o.holds(t, 2, "part-000001.r2.jsonl", "_DEAD_LETTERS.r2.jsonl")
 }
 
 func warns(t *testing.T, o *output) {
