@@ -22,7 +22,7 @@ import (
 // Options say what is compared, and how.
 type Options struct {
 	Folder  string         // a published folder, local or in an object store
-	Against api.InputFiles // files of any format
+	Against api.InputFiles // files of any format, or a published folder
 	// Table and AgainstTable, where set, are read in the place of the folder and
 	// of the files.
 	Table, AgainstTable *Table
@@ -109,7 +109,7 @@ func (o Options) sides(ctx context.Context, inputs *source.Inputs) (published, a
 	if o.Table != nil {
 		published, err = o.Table.read(ctx, inputs)
 	} else {
-		published, err = findPublished(ctx, inputs, o)
+		published, err = findPublished(ctx, inputs, o.Folder, o.Objects)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -117,7 +117,7 @@ func (o Options) sides(ctx context.Context, inputs *source.Inputs) (published, a
 	if o.AgainstTable != nil {
 		against, err = o.AgainstTable.read(ctx, inputs)
 	} else {
-		against, err = find(ctx, inputs, o.Against)
+		against, err = findAgainst(ctx, inputs, o)
 	}
 	return published, against, err
 }

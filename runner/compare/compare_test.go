@@ -117,6 +117,16 @@ func TestFormatsAndOrderDoNotMatter(t *testing.T) {
 	}
 }
 
+// Two runs, as of two models, are compared by what both have published.
+func TestAnotherPublishedFolderIsComparedByItsManifest(t *testing.T) {
+	lines := map[string]string{"part-000001.jsonl": `{"id":1,"p":1}` + "\n", "part-000002.jsonl": `{"id":2,"p":2}` + "\n"}
+	other := map[string]string{"part-000001.csv": "id,p\n2,2.0\n1,3\n"}
+	got := run(t, Options{Folder: publish(t, lines), Against: api.InputFiles{URI: publish(t, other) + "/"}, Key: []string{"id"}})
+	if got.Equal != 1 || got.Differ != 1 || got.Missing+got.Extra > 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestManyParts(t *testing.T) {
 	folder := t.TempDir()
 	dealt, err := newParts(folder, 7)
@@ -178,11 +188,14 @@ func TestWhatCannotBeComparedSaysWhy(t *testing.T) {
 	twice := publish(t, map[string]string{"part-000001.jsonl": `{"id":1,"p":1}` + "\n" + `{"id":1,"p":1}` + "\n"})
 	good := put(t, filepath.Join(dir, "good.csv"), "id,p\n1,1\n")
 	for text, o := range map[string]Options{
-		"_MANIFEST.json":                {Folder: dir, Against: api.InputFiles{URI: good}},
-		"no such":                       {Folder: dir + "/none", Against: api.InputFiles{URI: good}},
-		"none.csv":                      {Folder: folder, Against: api.InputFiles{URI: dir + "/none.csv"}},
-		"the format of":                 {Folder: folder, Against: api.InputFiles{URI: put(t, dir+"/a.txt", "")}},
-		"id=1 stands twice in " + twice: {Folder: twice, Against: api.InputFiles{URI: good}},
+		"_MANIFEST.json": {Folder: dir, Against: api.InputFiles{URI: good}},
+		"no such":        {Folder: dir + "/none", Against: api.InputFiles{URI: good}},
+		"none.csv":       {Folder: folder, Against: api.InputFiles{URI: dir + "/none.csv"}},
+		"is a folder that no run has published (it has no _MANIFEST.json): name its files, as in " + dir + "/*.csv": {
+			Folder: folder, Against: api.InputFiles{URI: dir},
+		},
+		"the format of":                              {Folder: folder, Against: api.InputFiles{URI: put(t, dir+"/a.txt", "")}},
+		"id=1 stands twice in " + twice:              {Folder: twice, Against: api.InputFiles{URI: good}},
 		"id=1 stands twice in " + dir + "/twice.csv": {Folder: folder, Against: api.InputFiles{URI: put(t, dir+"/twice.csv", "id,p\n1,1\n1,2\n")}},
 		"id=2 stands twice in " + dir + "/other.csv": {Folder: folder, Against: api.InputFiles{URI: put(t, dir+"/other.csv", "id,p\n2,1\n2,2\n")}},
 		`keyless.csv has no column "id"; it has "p"`: {Folder: folder, Against: api.InputFiles{URI: put(t, dir+"/keyless.csv", "p\n1\n")}},

@@ -56,6 +56,75 @@ func programWorld(t *testing.T, input, per string) *world {
 	return w
 }
 
+// alarmScript answers its first records from the handler of a timer's signal:
+// until it comes, the process is blocked in a read of its input.
+const alarmScript = `
+import json, signal, sys
+owed = []
+def answer(*_):
+    while owed:
+        print(json.dumps({"score": owed.pop(0)["a"]}), flush=True)
+signal.signal(signal.SIGALRM, answer)
+wait = 1.5
+for line in sys.stdin:
+    owed.append(json.loads(line))
+    signal.setitimer(signal.ITIMER_REAL, wait)
+    wait = 0.01
+`
+
+// What a program does wrong is in the message, and nothing of it is left.
+func TestWhatProgramsDo(t *testing.T) {
+	python := func(script string) func(w *world) []string {
+		return func(w *world) []string {
+			path := filepath.Join(w.dir, "program.py")
+			w.must(os.WriteFile(path, []byte(script), 0o600))
+			return []string{w.job.Predict.Program.Command[0], path}
+		}
+	}
+	file := func(content string, mode os.FileMode) func(w *world) []string {
+		return func(w *world) []string {
+			path := filepath.Join(w.dir, "program")
+			w.must(os.WriteFile(path, []byte(content), mode))
+			return []string{path}
+		}
+	}
+	const each = "import os, sys, time\nfor line in sys.stdin: "
+	for name, c := range map[string]struct {
+		command func(w *world) []string
+		code    int
+		says    string
+	}{
+		"answers from a timer":     {python(alarmScript), 0, "150 of 150 records committed"},
+		"does not flush":           {python(each + `print('{"score":1}')`), 3, "have it flush its stdout after each line"},
+		"fails":                    {python("import sys\nsys.stderr.write('x' * 50_000 + '\\nthe reason')\nsys.exit(1)"), 3, "exited with code 1; its stderr ended with:\n  the reason"},
+		"says that it may work":    {python(each + "sys.exit(10)"), 3, "exited with code 10 (it may work another time)"},
+		"refuses":                  {python(each + "sys.exit(11)"), 3, "exited with code 11 (it never will with these records)"},
+		"can't read":               {python(each + "sys.exit(12)"), 3, "exited with code 12 (it can't read these records)"},
+		"answers twice":            {python(each + `print('{"score":1}\n{"score":2}', flush=True)`), 3, "holds 2 lines for 1 records"},
+		"writes a NUL":             {python(each + `print('{"score":"\0"}', flush=True)`), 3, "is not JSON: unexpected '\\x00'"},
+		"stops reading":            {python(`import os, time; os.close(0); time.sleep(60)`), 3, "has not answered its first record: it has closed its stdin"},
+		"is not there":             {func(*world) []string { return []string{"/no/such/program"} }, 3, "predict.program.command[0] must be an executable file"},
+		"is not executable":        {file("#!/bin/sh\n", 0o600), 3, "permission denied; predict.program.command[0] must be an executable file"},
+		"has no interpreter":       {file("#!/no/such/interpreter\n", 0o700), 3, "the interpreter in its first line"},
+		"has no line that says it": {file("hello\n", 0o700), 3, "a script needs a first line like #!/bin/sh"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := programWorld(t, "", api.PerSlot)
+			w.job.Predict.RequestTimeout = "5s"
+			w.job.Retry.Attempts = new(int64(1))
+			w.job.Predict.Program.Command = c.command(w)
+			output, err := w.predict("")
+			if exitCode(err) != c.code || !strings.Contains(output, c.says) {
+				t.Errorf("it ended with %v, want %d and %q\n%s", err, c.code, c.says, output)
+			}
+			if left := w.orphans(); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
 // Kills at random instants, of the runner, of its programs or of all, lose and
 // double nothing, and no process is left of what a program has started.
 func TestRandomKillsOfPrograms(t *testing.T) {

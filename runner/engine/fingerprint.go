@@ -101,18 +101,18 @@ func digest(sum string) string {
 func (x *execution) identify(ctx context.Context) (fingerprint, error) {
 	p := fingerprint{Model: x.job.Predict.Model.Name, Version: x.job.Predict.Model.Version}
 	var command, files []string
-	dir := ""
+	dir, find := "", launch.Executable
 	switch predict := x.job.Predict; {
 	case predict.Server != nil:
 		command, dir, files = predict.Server.Command, predict.Server.WorkingDir, predict.Server.ModelFiles
 	case predict.Program != nil:
-		command, dir = predict.Program.Command, predict.Program.WorkingDir
+		command, dir, find = predict.Program.Command, predict.Program.WorkingDir, launch.ProgramExecutable
 	default:
 		return p, nil
 	}
 	p.Args = command[1:]
 	var err error
-	if p.Path, err = launch.Executable(command[0], dir); err != nil {
+	if p.Path, err = find(command[0], dir); err != nil {
 		return p, err
 	}
 	if p.Executable, p.Script, err = x.e.hashes.command(ctx, command, dir); err != nil {

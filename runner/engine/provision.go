@@ -177,7 +177,7 @@ func (f *fleet) awaitReady(ctx context.Context, s *readyServer) error {
 		if silence > silenceNoted && !noted {
 			noted = true
 			x.log.Warn("the prediction server is not ready yet", "answer", answer)
-			if err := f.event(ctx, "not_ready", answer); err != nil {
+			if err := f.event(ctx, "not_ready", fmt.Sprintf("%s; given up after %s without a sign of life", answer, limit)); err != nil {
 				return err
 			}
 		}

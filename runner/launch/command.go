@@ -85,9 +85,12 @@ func checkDir(spec, dir string) error {
 	return nil
 }
 
-// Executable finds the program of a command: it looks a bare name up in the runner's own PATH, whatever PATH
+// Executable finds the program of a server's command: it looks a bare name up in the runner's own PATH, whatever PATH
 // the server is given, and takes a relative path from the working directory.
 func Executable(command, dir string) (string, error) { return find(serverSpec, command, dir) }
+
+// ProgramExecutable finds that of a Program.
+func ProgramExecutable(command, dir string) (string, error) { return find(programSpec, command, dir) }
 
 func find(spec, command, dir string) (string, error) {
 	if strings.Contains(command, "/") {

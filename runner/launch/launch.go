@@ -49,8 +49,10 @@ type Process struct {
 	what string // it is called in errors
 	cmd  *exec.Cmd
 	port int
-	// talk has the process's stdin and stdout, where it is asked by them.
-	talk *talk
+	// talk has the process's stdin and stdout, where it is asked by them; such a
+	// one is its pool's, whose forker starts it.
+	talk   *talk
+	forker *forker
 
 	output output
 	exited chan struct{} // closed once cmd.Wait returned and exitErr is set

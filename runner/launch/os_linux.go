@@ -28,6 +28,45 @@ func startTime(pid int) string {
 	return p.start
 }
 
+// pipeTo makes a pipe to a process. Its end never waits in our poller, which
+// would cost more than all that is written.
+func pipeTo() (ours, theirs *os.File, err error) { return pipe(1) }
+
+// pipeFrom makes a pipe from a process.
+func pipeFrom() (ours, theirs *os.File, err error) { return pipe(0) }
+
+func pipe(our int) (ours, theirs *os.File, err error) {
+	ends := make([]int, 2)
+	if err := unix.Pipe2(ends, unix.O_CLOEXEC); err != nil {
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	if err := unix.SetNonblock(ends[our], true); err != nil {
+		_, _ = unix.Close(ends[0]), unix.Close(ends[1])
+		return nil, nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(ends[our]), "|"), os.NewFile(uintptr(ends[1-our]), "|"), nil
+}
+
+// pollEnd waits until a child has ended, and leaves it to be waited for. Without
+// it the waiting takes a thread; so it does where the kernel does not let us
+// poll (before Linux 5.10).
+func pollEnd(pid int) {
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return
+	}
+	handle := os.NewFile(uintptr(fd), "pidfd")
+	defer handle.Close() //nolint:errcheck // nothing is written to it
+	conn, err := handle.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Read(func(fd uintptr) bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+	})
+}
+
 // widen has a pipe hold more, so that whoever writes to it and who reads it
 // wait for each other less often. Where that is refused it works as it is.
 func widen(pipe *os.File) {

@@ -26,6 +26,9 @@ type output struct {
 	tail tail
 }
 
+// buffers are for reading; a program may be started for each mini-batch.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 // LastOutput is when the server last wrote a byte to stdout or stderr; the zero
 // time before its first.
 func (p *Process) LastOutput() time.Time {
@@ -46,33 +49,32 @@ func (p *Process) Stderr() string {
 // open makes the pipes, begins to read them, and gives the ends for the server.
 // A stdout that is given is somebody else's to read.
 func (o *output) open(given *os.File) (stdout, stderr *os.File, err error) {
-	errReader, stderr, err := os.Pipe()
+	errReader, stderr, err := pipeFrom()
 	if err != nil {
 		return nil, nil, err
 	}
 	o.readers, o.done = []*os.File{errReader}, make(chan struct{})
 	if stdout = given; stdout == nil {
 		var outReader *os.File
-		if outReader, stdout, err = os.Pipe(); err != nil {
+		if outReader, stdout, err = pipeFrom(); err != nil {
 			_, _ = errReader.Close(), stderr.Close()
 			return nil, nil, err
 		}
 		o.readers = append(o.readers, outReader)
 	}
-	var copying sync.WaitGroup
+	var ended atomic.Int32
 	for i, reader := range o.readers {
-		copying.Go(func() {
+		go func() {
 			if i == 0 {
 				o.copy(reader, &o.tail)
 			} else {
 				o.copy(reader, nil)
 			}
-		})
+			if int(ended.Add(1)) == len(o.readers) {
+				close(o.done)
+			}
+		}()
 	}
-	go func() {
-		copying.Wait()
-		close(o.done)
-	}()
 	return stdout, stderr, nil
 }
 
@@ -96,9 +98,10 @@ func (o *output) close() {
 
 func (o *output) copy(from *os.File, tail *tail) {
 	defer func() { _ = from.Close() }() // only read
-	buffer := make([]byte, 32<<10)
+	buffer := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buffer)
 	for {
-		n, err := from.Read(buffer)
+		n, err := from.Read(buffer[:])
 		if n > 0 {
 			o.last.Store(time.Now().UnixNano())
 			o.write(buffer[:n], tail)

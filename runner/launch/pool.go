@@ -52,6 +52,7 @@ type Pool struct {
 	env        []string
 
 	mu       sync.Mutex
+	forker   *forker // nil before the first process and after the last
 	idle     []*Process
 	living   map[*Process]bool
 	greeting []byte // a line that was answered: each further process begins with it
@@ -245,7 +246,12 @@ func (p *Pool) take() (*Process, error) {
 		p.end(process)
 	}
 	defer p.mu.Unlock() // a Close that comes now finds the process among the living
-	process := &Process{id: p.program.ID, what: "program", talk: newTalk(limits{p.program.Timeout, p.program.StartTimeout}), exited: make(chan struct{})}
+	if p.forker == nil {
+		p.forker = newForker()
+	}
+	process := &Process{id: p.program.ID, what: "program", forker: p.forker, exited: make(chan struct{})}
+	process.talk = &talk{limits: limits{p.program.Timeout, p.program.StartTimeout}}
+	process.talk.watch(process.watch)
 	process.cmd = &exec.Cmd{Path: p.executable, Args: p.program.Args, Dir: p.program.Dir, Env: p.env, SysProcAttr: processAttributes()}
 	process.output.log = p.program.Log
 	if spare, ok := p.spare.Get().(*[]byte); ok {
@@ -255,7 +261,6 @@ func (p *Pool) take() (*Process, error) {
 		return nil, notStarted(err)
 	}
 	p.living[process] = true
-	go process.watch()
 	return process, nil
 }
 
@@ -341,6 +346,12 @@ func (p *Pool) Close(ctx context.Context, grace time.Duration) error {
 		})
 	}
 	ending.Wait()
+	p.mu.Lock()
+	if p.forker != nil {
+		p.forker.close()
+		p.forker = nil
+	}
+	p.mu.Unlock()
 	killing, stop := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 	defer stop()
 	if _, err := Reap(killing, p.program.ID, func(string) bool { return false }); err != nil {

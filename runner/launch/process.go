@@ -42,9 +42,7 @@ func (p *Process) Start() error {
 	defer func() { _, _ = stdout.Close(), stderr.Close() }()
 	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
 
-	forked := make(chan error)
-	go p.run(forked)
-	if err := <-forked; err != nil {
+	if err := p.fork(); err != nil {
 		p.output.close()
 		p.talk.close()
 		return fail(startHint(err), fmt.Errorf("start %s: %w", p.cmd.Path, err))
@@ -53,35 +51,53 @@ func (p *Process) Start() error {
 	return nil
 }
 
-// run forks the server and waits for it, on one operating-system thread.
+// fork starts the process and has it waited for.
 //
-// On Linux the server asks the kernel to be killed with its parent
+// On Linux the process asks the kernel to be killed with its parent
 // (PR_SET_PDEATHSIG), and by parent the kernel means the thread that forked,
 // not the process. Go ends threads when it likes, a goroutine that returns
-// while locked to one even must; so this goroutine holds the thread from the
-// fork until the server is gone. That costs one sleeping thread per server.
+// while locked to one even must; so some goroutine holds the thread from the
+// fork until the process is gone: the pool's forker, or one for this process.
 //
-// The signal reaches the server alone, none of its descendants: Reap is for
+// The signal reaches the process alone, none of its descendants: Reap is for
 // them.
-func (p *Process) run(forked chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+func (p *Process) fork() error {
+	if p.forker != nil {
+		err := p.forker.do(p.cmd.Start)
+		if err == nil {
+			go p.wait()
+		}
+		return err
+	}
+	forked := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		if err == nil {
+			// Nobody has waited for the process, so this is its own entry even
+			// if it has exited already.
+			p.startTime = startTime(p.cmd.Process.Pid)
+		}
+		forked <- err
+		if err == nil {
+			p.wait()
+		}
+	}()
+	return <-forked
+}
 
-	err := p.cmd.Start()
-	if err == nil {
-		// Nobody has waited for the process, so this is its own entry even
-		// if it has exited already.
-		p.startTime = startTime(p.cmd.Process.Pid)
-	}
-	forked <- err
-	if err != nil {
-		return
-	}
+// wait waits for the end of the process.
+func (p *Process) wait() {
+	pollEnd(p.cmd.Process.Pid)
 	_ = p.cmd.Wait() // how it ended is in ProcessState
 	p.mu.Lock()
 	p.state = reaped
 	p.mu.Unlock()
 
+	if p.talk != nil {
+		p.talk.hurry()
+	}
 	p.output.await(drainDelay)
 	p.exitErr = p.describeExit(p.cmd.ProcessState)
 	close(p.exited)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,9 +17,10 @@ import (
 // talk is our end of a process's stdin and stdout.
 type talk struct {
 	stdin, stdout *os.File
-	in            []byte // what is being asked
-	out           []byte // what was answered
-	asked         bool   // the process was, before
+	answers       syscall.RawConn // stdout's
+	in            []byte          // what is being asked
+	out           []byte          // what was answered
+	asked         bool            // the process was, before
 
 	limits  limits
 	timer   *time.Timer // to the next look
@@ -26,19 +28,24 @@ type talk struct {
 	current *errand
 }
 
-func newTalk(l limits) *talk {
-	t := &talk{limits: l, timer: time.NewTimer(time.Hour)}
+// watch has look called when it is time for the next look, one at a time.
+func (t *talk) watch(look func()) {
+	t.timer = time.AfterFunc(time.Hour, look)
 	t.timer.Stop()
-	return t
 }
 
 // open makes the pipes and gives the ends for the process.
 func (t *talk) open() (stdin, stdout *os.File, err error) {
-	if stdin, t.stdin, err = os.Pipe(); err != nil {
+	if t.stdin, stdin, err = pipeTo(); err != nil {
 		return nil, nil, err
 	}
-	if t.stdout, stdout, err = os.Pipe(); err != nil {
+	if t.stdout, stdout, err = pipeFrom(); err != nil {
 		_, _ = stdin.Close(), t.stdin.Close()
+		return nil, nil, err
+	}
+	if t.answers, err = t.stdout.SyscallConn(); err != nil {
+		_, _ = stdin.Close(), stdout.Close()
+		t.close()
 		return nil, nil, err
 	}
 	widen(t.stdin)
@@ -55,15 +62,26 @@ func (t *talk) close() {
 // silent tells that nothing waits to be read: what a process writes unasked is
 // no answer to what it is asked next.
 func (t *talk) silent() bool {
-	conn, err := t.stdout.SyscallConn()
-	if err != nil {
-		return false
-	}
-	waiting := 0
-	controlErr := conn.Control(func(fd uintptr) {
+	waiting, err := 0, error(nil)
+	controlErr := t.answers.Control(func(fd uintptr) {
 		waiting, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 	})
 	return errors.Join(controlErr, err) == nil && waiting == 0
+}
+
+// unheard tells that nobody reads a process's stdin any more.
+func (t *talk) unheard() bool {
+	conn, err := t.stdin.SyscallConn()
+	if err != nil {
+		return true
+	}
+	gone := false
+	controlErr := conn.Control(func(fd uintptr) {
+		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		_, err = unix.Poll(polled, 0)
+		gone = polled[0].Revents&unix.POLLERR != 0
+	})
+	return controlErr != nil || err == nil && gone
 }
 
 // send writes what is asked, beside the reading of the answer: either pipe may
@@ -86,19 +104,13 @@ func (t *talk) send(e *errand, from io.Reader, end bool) (sent <-chan struct{}) 
 // than most bytes are not read.
 func (t *talk) read(e *errand, most int) (whole bool, err error) {
 	t.out = t.out[:0]
-	for got, lines := 0, e.lines; ; {
+	for lines := int64(e.lines); ; {
 		if cap(t.out)-len(t.out) < 4<<10 {
 			t.out = append(t.out, make([]byte, max(len(t.out), 32<<10))...)[:len(t.out)]
 		}
-		n, err := t.stdout.Read(t.out[len(t.out):cap(t.out)])
-		if n > 0 {
-			got += bytes.Count(t.out[len(t.out):len(t.out)+n], []byte("\n"))
-			t.out = t.out[:len(t.out)+n]
-			e.answered.Store(int64(got))
-			e.written.Store(int64(len(t.out)))
-		}
+		err := t.receive(e)
 		switch {
-		case lines > 0 && got >= lines:
+		case lines > 0 && e.answered.Load() >= lines:
 			return true, nil
 		case errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
 			return lines == 0, nil
@@ -108,6 +120,31 @@ func (t *talk) read(e *errand, most int) (whole bool, err error) {
 			return false, &ProgramError{status: http.StatusRequestEntityTooLarge, err: fmt.Errorf("the program wrote more than %d MB for one request", most>>20)}
 		}
 	}
+}
+
+// receive waits for something to read, and reads it: what is not in the pipe any
+// more is counted for whoever has the lock.
+func (t *talk) receive(e *errand) (err error) {
+	waitErr := t.answers.Read(func(fd uintptr) bool {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		var n int
+		n, err = unix.Read(int(fd), t.out[len(t.out):cap(t.out)])
+		switch {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+			return false
+		case err != nil:
+			return true
+		case n == 0:
+			err = io.EOF
+			return true
+		}
+		e.answered.Add(int64(bytes.Count(t.out[len(t.out):len(t.out)+n], []byte("\n"))))
+		e.written.Add(int64(n))
+		t.out = t.out[:len(t.out)+n]
+		return true
+	})
+	return errors.Join(waitErr, err)
 }
 
 // hurry ends the reading soon: the process has exited, and only what it left

@@ -6,4 +6,7 @@ package launch
 func (t *talk) drained() bool { return false }
 
 // waitsForInput is not known here: how long a process may take decides.
-func (p *Process) waitsForInput() bool { return false }
+func (p *Process) waitsForInput() string { return "" }
+
+// isAlone is asked only of a process that waits for input.
+func (p *Process) isAlone() bool { return false }

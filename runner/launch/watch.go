@@ -18,7 +18,7 @@ const (
 	lookAgain           = 100 * time.Millisecond                  // where it seems to wait for input
 	// looksEnough is how many looks in a row find a process that waits for input
 	// while it owes an answer, until that is a fact.
-	looksEnough = 3
+	looksEnough = 3 // see waitsForInput
 	// settleMost is about how long a process that does not provably wait for
 	// input has for a second line to its first record.
 	settleMost = 128 * time.Millisecond
@@ -38,7 +38,7 @@ type errand struct {
 	begun time.Time
 
 	sent     atomic.Bool  // all lines are in its pipe
-	answered atomic.Int64 // whole lines
+	answered atomic.Int64 // whole lines; like written, it changes in talk's lock
 	written  atomic.Int64 // bytes
 
 	over *ProgramError // why it is not waited for any longer; in talk's lock
@@ -47,7 +47,7 @@ type errand struct {
 	pause time.Duration
 	read  time.Time // when it was first seen to have read everything
 	sure  int       // looks in a row at which it waited for input
-	seen  int64     // bytes it had written then
+	state string    // what it was like then
 }
 
 // begin has a process watched until finish.
@@ -83,7 +83,7 @@ func (t *talk) errand() *errand {
 func (t *talk) settle(e *errand, next time.Duration, over *ProgramError) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.current != e {
+	if t.current != e || e.lines > 0 && e.answered.Load() >= int64(e.lines) {
 		return false // it has answered meanwhile
 	}
 	if e.over = over; over != nil {
@@ -93,21 +93,13 @@ func (t *talk) settle(e *errand, next time.Duration, over *ProgramError) bool {
 	return false
 }
 
-// watch looks at a process while it owes an answer, and kills one that will
-// not give it.
+// watch looks at a process that owes an answer, and kills one that will not give
+// it.
 func (p *Process) watch() {
-	for {
-		select {
-		case <-p.exited:
-			p.talk.hurry()
-			return
-		case <-p.talk.timer.C:
-		}
-		if e := p.talk.errand(); e != nil {
-			next, over := p.look(e)
-			if p.talk.settle(e, next, over) {
-				p.signalGroup(killed)
-			}
+	if e := p.talk.errand(); e != nil {
+		next, over := p.look(e)
+		if p.talk.settle(e, next, over) {
+			p.signalGroup(killed)
 		}
 	}
 }
@@ -115,8 +107,8 @@ func (p *Process) watch() {
 // look judges a process that owes an answer.
 func (p *Process) look(e *errand) (next time.Duration, over *ProgramError) {
 	now := time.Now()
-	if e.read.IsZero() && e.sent.Load() && p.talk.drained() {
-		e.read = now
+	if e.read.IsZero() && e.sent.Load() && (p.talk.drained() || p.talk.unheard()) {
+		e.read = now // or never will be
 	}
 	since, limit := e.begun, p.talk.limits.request
 	if e.first && e.lines > 0 {
@@ -132,10 +124,7 @@ func (p *Process) look(e *errand) (next time.Duration, over *ProgramError) {
 	if limit > 0 && left <= 0 {
 		return 0, p.late(e, limit)
 	}
-	written := e.written.Load()
-	if e.lines == 0 || e.read.IsZero() || !p.waitsForInput() || written != e.written.Load() || e.sure > 0 && written != e.seen {
-		e.sure = 0
-	} else if e.sure, e.seen = e.sure+1, written; e.sure >= looksEnough {
+	if p.staysWaiting(e) {
 		return 0, p.waits(e)
 	}
 	if next = lookAgain; e.sure == 0 {
@@ -146,6 +135,26 @@ func (p *Process) look(e *errand) (next time.Duration, over *ProgramError) {
 		next = min(next, left)
 	}
 	return next, nil
+}
+
+// staysWaiting tells that a process waits for input while it owes an answer, and
+// can do nothing else. What it has written lies in its pipe or is counted, and
+// what is counted made it run.
+func (p *Process) staysWaiting(e *errand) bool {
+	state := ""
+	if e.lines > 0 && !e.read.IsZero() {
+		state = p.waitsForInput()
+	}
+	switch {
+	case state == "":
+		e.sure = 0
+	case state != e.state:
+		e.sure = 1
+	default:
+		e.sure++
+	}
+	e.state = state
+	return e.sure >= looksEnough && p.isAlone()
 }
 
 // waits is the error of a process that waits for input while it owes an answer:
@@ -172,7 +181,7 @@ func (p *Process) settles() bool {
 		switch {
 		case !p.talk.silent():
 			return false
-		case p.waitsForInput():
+		case p.waitsForInput() != "":
 			return true
 		}
 		time.Sleep(pause)
@@ -202,6 +211,9 @@ func (p *Process) owes(e *errand, silence time.Duration) string {
 	if !e.read.IsZero() {
 		did = "has read it"
 	}
+	if p.talk.unheard() {
+		did = "has closed its stdin"
+	}
 	if n := e.written.Load(); n > 0 {
 		did += fmt.Sprintf(" and written %d bytes without the end of a line", n)
 	}
@@ -227,8 +239,16 @@ func (p *Pool) Waiting() string {
 			if sign := process.LastOutput(); sign.After(since) {
 				since = sign
 			}
-			return fmt.Sprintf("program %s has not answered its first record for %s; does it flush its stdout after each line? batch-runner logs shows its stderr",
+			text := fmt.Sprintf("program %s has not answered its first record for %s; does it flush its stdout after each line? batch-runner logs shows its stderr",
 				filepath.Base(p.executable), time.Since(since).Round(time.Second))
+			limit := p.program.StartTimeout
+			if e.lines == 0 || e.sent.Load() && (process.talk.drained() || process.talk.unheard()) {
+				limit = p.program.Timeout
+			}
+			if limit > 0 {
+				text += fmt.Sprintf("; given up after %s without a sign of life", limit)
+			}
+			return text
 		}
 	}
 	return ""

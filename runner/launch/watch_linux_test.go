@@ -86,6 +86,7 @@ func TestTheTimesOfAProgramAreItsPools(t *testing.T) {
 	}{
 		"start":      {hangs, Program{Timeout: time.Hour, StartTimeout: 300 * time.Millisecond}, "it has not read it yet, and showed no sign of life for"},
 		"first":      {"read -r line; " + hangs, Program{Timeout: 300 * time.Millisecond, StartTimeout: time.Hour}, "it has read it, and showed no sign of life for"},
+		"unheard":    {"exec <&-; " + hangs, Program{Timeout: 300 * time.Millisecond, StartTimeout: time.Hour}, "it has closed its stdin, and showed no sign of life for"},
 		"mini_batch": {hangs, Program{Timeout: 300 * time.Millisecond, Once: true}, "did not end within predict.request_timeout 300ms"},
 		"closed":     {"exec >&-; " + hangs, Program{Timeout: 300 * time.Millisecond, Once: true}, "did not end within predict.request_timeout 300ms"},
 		"some":       {`read -r l; echo 1; read -r l; echo 1; ` + hangs, Program{Timeout: time.Second, StartTimeout: time.Hour}, "has answered 1 of 2 lines within predict.request_timeout 1s"},

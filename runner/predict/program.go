@@ -83,12 +83,14 @@ func countLines(body []byte) int {
 // eachLine visits the lines. The scanner ends with the line, and its tokens
 // are places in the body.
 func eachLine(body []byte, visit func(s *scanner, line int) error) error {
+	var s scanner
 	for start, line := 0, 0; start < len(body); line++ {
 		end := len(body)
 		if length := bytes.IndexByte(body[start:], '\n'); length >= 0 {
 			end = start + length
 		}
-		if err := visit(&scanner{buf: body[:end], pos: start}, line); err != nil {
+		s = scanner{buf: body[:end], pos: start}
+		if err := visit(&s, line); err != nil {
 			return err
 		}
 		start = end + 1
