@@ -15,7 +15,8 @@ const (
 	TypeInt64     = "int64"
 	TypeBoolean   = "boolean"
 	TypeString    = "string"
-	TypeTimestamp = "timestamp"
+	TypeTimestamp = "timestamp"    // of microseconds
+	TypeNanos     = "timestamp_ns" // of nanoseconds, from 1678 to 2261
 	TypeDate      = "date"
 	TypeJSON      = "json"
 )

@@ -58,7 +58,7 @@ func fullJob() Job {
 		Overlap: OverlapQueueAll, MaxQueued: new(int64(7)), HoldAfterFailures: new(int64(3)),
 		Input: Input{
 			Files: &InputFiles{
-				URI: "/in/*.csv", Format: FormatJSONL, Compression: CompressionZstd, Header: new(true), Columns: []string{"a", "b"}, NullValues: []string{"NA"},
+				URI: "/in/*.csv", Format: FormatJSONL, Compression: CompressionZstd, Header: new(true), Columns: []string{"a", "b"}, NullValues: []string{"NA"}, Verify: VerifyChecksum,
 				HivePartitions: new(true), MinAge: "5m", DoneMarker: "*.done",
 			},
 			SQL: &InputSQL{
@@ -327,7 +327,7 @@ func TestSummaryShowsWhatIsInForce(t *testing.T) {
 	}
 	want := "paused · at 02:00, Europe/Berlin · missed: all, at most 5, not older than 7d · overlap: queue_all, at most 7 · held after 3 failed runs in a row · " +
 		"rows of a query whose updated_at is beyond the last run's (first: now), 10m behind the database's clock, " +
-		"new zstd jsonl files of the columns a, b with [\"NA\"] for no value in hive partitions unchanged for 5m with *.done (memory: keep), " +
+		"new zstd jsonl files of the columns a, b with [\"NA\"] for no value in hive partitions verified by checksums unchanged for 5m with *.done (memory: keep), " +
 		"duplicate keys: last, spool of at most 2GB, waits 2h for /in/_SUCCESS, an answer to SELECT 1, 5 rows · mini-batches of 20 rows within 1h, 4 requests in flight · " +
 		"10 rows a request (fixed) as columns within 5s, NaN: string, a program per mini_batch, 409 is permanent, 404 is transient, a golden record · " +
 		"version 3 (another: continue) on 2 servers ready within 1m, model files /srv/model, 0.35 EUR an hour each · " +

@@ -185,32 +185,52 @@ type Run struct {
 	EndedAt     time.Time `json:"ended_at,omitzero"`
 	// Trouble is what a run under way waits for, where something is wrong.
 	Trouble Trouble `json:"trouble,omitzero"`
+	// SpoolBytes is what its copies of input take in the runner's data dir now.
+	SpoolBytes int64 `json:"spool_bytes,omitzero"`
 }
 
 // Trouble is what keeps a run from going on, and may pass by itself.
 type Trouble struct {
 	Since time.Time `json:"since"`
+	// Until is when the run gives up, where that is known beforehand.
+	Until time.Time `json:"until,omitzero"`
 	Error string    `json:"error"`
 }
 
+// StorageLimit is how long a run waits for a disk, a store or a database.
+const StorageLimit = time.Hour
+
 // TroubleOf finds in the history of a run under way what it waits for; the zero
-// value where nothing is wrong, or that has passed.
+// value where nothing is wrong, or that has passed. How long an input is waited
+// for is not in the history.
 func TroubleOf(events []Event) Trouble {
 	for _, e := range slices.Backward(events) {
 		switch e.Kind {
-		case "storage", "waiting":
-			return Trouble{e.At, e.Detail}
+		case "storage":
+			return Trouble{Since: e.At, Until: e.At.Add(StorageLimit), Error: e.Detail}
+		case "waiting":
+			return Trouble{Since: e.At, Error: e.Detail}
 		case "not_ready":
 			what := e.Detail
 			if !strings.HasPrefix(what, "program ") { // which says so itself
 				what = "the prediction server is not ready: " + what
 			}
-			return Trouble{e.At, what}
+			return Trouble{Since: e.At, Error: what}
 		case "state", "planned", "launch", "ready":
 			return Trouble{}
 		}
 	}
 	return Trouble{}
+}
+
+// Told says in words since when, for what and how long a run waits; at writes an
+// instant for its reader.
+func (t Trouble) Told(at func(time.Time) string) string {
+	text := fmt.Sprintf("since %s: %s", at(t.Since.Truncate(time.Second)), t.Error)
+	if !t.Until.IsZero() {
+		text += "; if this lasts, the run gives up at " + at(t.Until.Truncate(time.Second))
+	}
+	return text
 }
 
 // Isolation counts the requests that looked for poison records.

@@ -87,6 +87,10 @@ func (v *validator) inputFiles(f InputFiles) {
 	}
 	v.optionalWord(at+"/format", f.Format, fileFormats...)
 	v.optionalWord(at+"/compression", f.Compression, compressions...)
+	v.optionalWord(at+"/verify", f.Verify, VerifyIdentity, VerifyChecksum)
+	if f.Verify != "" && IsObject(f.URI) {
+		v.add(at+"/verify", "", "is about files on the runner's host: an object is read by its ETag, which no other content has; remove it")
+	}
 	format, compression := f.Format, f.Compression
 	if format == "" {
 		format = formatByExtension(f.URI)
@@ -148,8 +152,9 @@ func (v *validator) inputSQL(q InputSQL, mode string) {
 		return
 	}
 	v.column(at+"/watermark/column", w.Column)
-	if w.Start == "" {
-		v.add(at+"/watermark/start", "", "is required: %q, %q, or a value of the column to start above", StartBeginning, StartNow)
+	v.markStart(at+"/watermark/start", w.Start)
+	if word := partialBy(q.Query); word != "" {
+		v.add(at+"/query", "", "gives a part of its rows (%s), and the mark would pass the others, which are never read; remove it: a run takes what is new whole, in mini-batches", word)
 	}
 	v.duration(at+"/watermark/lag", w.Lag, 0, 30*24*time.Hour)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	columnTypes = []string{TypeDouble, TypeInt64, TypeBoolean, TypeString, TypeTimestamp, TypeDate, TypeJSON}
+	columnTypes = []string{TypeDouble, TypeInt64, TypeBoolean, TypeString, TypeTimestamp, TypeNanos, TypeDate, TypeJSON}
 	decimalForm = regexp.MustCompile(`^decimal\(([0-9]{1,2}),([0-9]{1,2})\)$`)
 )
 
@@ -34,14 +34,6 @@ func (v *validator) outputFiles(f OutputFiles, j Job) {
 	v.optionalWord(at+"/format", f.Format, fileFormats...)
 	v.optionalWord(at+"/layout", f.Layout, LayoutPerMiniBatch, LayoutSingle, LayoutPerInputFile)
 	v.names(at+"/partition_by", f.PartitionBy)
-	if IsObject(f.URI) {
-		if f.Layout == LayoutSingle || f.Layout == LayoutPerInputFile {
-			v.add(at+"/layout", "", "%q is for folders; an object store takes a part for each mini-batch, remove it", f.Layout)
-		}
-		if len(f.PartitionBy) > 0 {
-			v.add(at+"/partition_by", "", "is for folders; an object store takes a part for each mini-batch, remove it")
-		}
-	}
 	if len(f.PartitionBy) > 0 && (f.Layout == LayoutSingle || f.Layout == LayoutPerInputFile) {
 		v.add(at+"/partition_by", "", "has a file in each of its folders, and layout %q has none for them; keep one of both", f.Layout)
 	}

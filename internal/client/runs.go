@@ -188,14 +188,18 @@ func (c *Client) act(ctx context.Context, id, verb string, body any) (api.Run, e
 	return run, err
 }
 
-// Doctor checks the runner's surroundings, and those of one job where named.
-func (c *Client) Doctor(ctx context.Context, job string) ([]api.Check, error) {
-	query := url.Values{}
+// Doctor checks the runner's surroundings, and those of one job where named. To
+// try is to write what a run would, and to remove it.
+func (c *Client) Doctor(ctx context.Context, job string, try bool) ([]api.Check, error) {
+	query, method := url.Values{}, http.MethodGet
+	if try {
+		method = http.MethodPost
+	}
 	if job != "" {
 		query.Set("job", job)
 	}
 	var answer struct{ Checks []api.Check }
-	err := c.do(ctx, &call{method: http.MethodGet, path: "/v1/doctor", query: query, into: &answer})
+	err := c.do(ctx, &call{method: method, path: "/v1/doctor", query: query, into: &answer})
 	return answer.Checks, err
 }
 

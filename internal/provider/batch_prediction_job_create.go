@@ -60,7 +60,11 @@ func firstRun(ctx context.Context, c *client.Client, model jobModel, stored api.
 	for !run.State.Ended() {
 		select {
 		case <-waited.Done():
-			warn(fmt.Sprintf("is %s after %s", run.State, model.RunOnCreate), "status "+model.Name, "It goes on.")
+			details := "It goes on."
+			if run.Trouble.Error != "" {
+				details = "It waits " + run.Trouble.Told(func(at time.Time) string { return at.UTC().Format(time.RFC3339) }) + "."
+			}
+			warn(fmt.Sprintf("is %s after %s", run.State, model.RunOnCreate), "status "+model.Name, details)
 			return diags
 		case <-tick.C:
 		}

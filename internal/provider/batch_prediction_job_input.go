@@ -59,7 +59,7 @@ func inputFilesSchema() schema.Attribute {
 		Attributes: map[string]schema.Attribute{
 			"uri": schema.StringAttribute{
 				Required: true, CustomType: uriText,
-				MarkdownDescription: "Absolute path, `file:///…`, `s3://bucket/…`, `gs://bucket/…` or `az://account/container/…`, with globs (`*`, `?`, `[a-z]`) and placeholders: " + placeholders +
+				MarkdownDescription: "Absolute path, `file:///…`, `s3://bucket/…`, `gs://bucket/…` or `az://account/container/…`, with globs (`*`, `?`, `[a-z]`, `**` for any folders), which match no name that begins with `_` or `.` unless they write it, and placeholders: " + placeholders +
 					". They mean the occurrence in the schedule's zone. `{{` is a brace.",
 			},
 			"format": formatSchema("By the extension: `.csv`, `.jsonl`, `.ndjson`, `.parquet`, before `.gz` or `.zst`."),
@@ -83,6 +83,12 @@ func inputFilesSchema() schema.Attribute {
 			"hive_partitions": schema.BoolAttribute{
 				Optional:            true,
 				MarkdownDescription: "Whether folders named `column=value` are columns of the records below them. Default: `false`.",
+			},
+			"verify": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: fmt.Sprintf("How a file on the runner's host is known to be the planned one each time it is read: `%s`, by its inode, size, time of change and number of records; `%s`, beside these by a CRC-32C of each mini-batch's bytes, "+
+					"for files that may be rewritten in place with their times set back (as `rsync --inplace --times` does). A change ends the run as `input_changed`. Default: `%s`.",
+					api.VerifyIdentity, api.VerifyChecksum, api.DefaultVerify),
 			},
 			"min_age": schema.StringAttribute{
 				Optional: true, CustomType: durationText,
@@ -114,7 +120,7 @@ func inputSQLSchema() schema.Attribute {
 					"column": schema.StringAttribute{Required: true, MarkdownDescription: "Column of the query, of timestamps or dates, that grows with each change of a row: the time of the change."},
 					"start": schema.StringAttribute{
 						Required:            true,
-						MarkdownDescription: fmt.Sprintf("Where the first run begins: `%s`, `%s`, or a value of the column, above which rows are new. `now` is when the first run is planned.", api.StartBeginning, api.StartNow),
+						MarkdownDescription: fmt.Sprintf("Where the first run begins: `%s`, `%s`, or a date or time (UTC unless it says a zone), above which rows are new. `now` is when the first run is planned.", api.StartBeginning, api.StartNow),
 					},
 					"lag": schema.StringAttribute{
 						Optional: true, CustomType: durationText,

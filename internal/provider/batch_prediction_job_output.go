@@ -17,7 +17,7 @@ func outputSchema() schema.Attribute {
 			"sql":   outputSQLSchema(),
 			"keep": schema.ListAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Input columns copied before the predictions, in this order. Default: those of `input.key`.",
+				MarkdownDescription: "Input columns copied before the predictions, in this order. With `predict.features.exclude` they are not sent. Default: those of `input.key`.",
 			},
 			"publish": schema.StringAttribute{
 				Optional: true,
@@ -48,17 +48,17 @@ func outputFilesSchema() schema.Attribute {
 			"format": formatSchema("`" + api.FormatJSONL + "`."),
 			"layout": schema.StringAttribute{
 				Optional: true,
-				MarkdownDescription: fmt.Sprintf("Which files there are: `%s`, a part for each mini-batch; `%s`, one; `%s`, one for each input file, under its name; in an object store only the first. Default: `%s`.",
+				MarkdownDescription: fmt.Sprintf("Which files there are: `%s`, a part for each mini-batch; `%s`, one; `%s`, one for each input file, under its name. Default: `%s`.",
 					api.LayoutPerMiniBatch, api.LayoutSingle, api.LayoutPerInputFile, api.DefaultLayout),
 			},
 			"partition_by": schema.ListAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Columns of `keep` whose values name the folders, `column=value`, that the parts lie in; not in an object store. Default: none.",
+				MarkdownDescription: "Columns of `keep` whose values name the folders, `column=value`, that the parts lie in. Default: none.",
 			},
 			"types": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: fmt.Sprintf("With format `%s` only: types of columns: `%s`, `%s`, `%s`, `%s`, `%s`, `%s`, `%s` or `decimal(18,4)`. Default: as in a Parquet input, else by what the first prediction holds.",
-					api.FormatParquet, api.TypeDouble, api.TypeInt64, api.TypeBoolean, api.TypeString, api.TypeTimestamp, api.TypeDate, api.TypeJSON),
+				MarkdownDescription: fmt.Sprintf("With format `%s` only: types of columns: `%s`, `%s`, `%s`, `%s`, `%s` (microseconds), `%s` (nanoseconds, years 1678 to 2261), `%s`, `%s` or `decimal(18,4)`. Default: as in a Parquet input, else by what the first prediction holds.",
+					api.FormatParquet, api.TypeDouble, api.TypeInt64, api.TypeBoolean, api.TypeString, api.TypeTimestamp, api.TypeNanos, api.TypeDate, api.TypeJSON),
 			},
 		},
 	}

@@ -88,7 +88,7 @@ func featuresSchema() schema.Attribute {
 			},
 			"exclude": schema.ListAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Input columns not to send: all others are sent, in the input's order, but `input.key` and what only `output.keep` names. `[]` sends all of them.",
+				MarkdownDescription: "Input columns not to send: all others are sent, in the input's order, but `input.key` and what only `output.keep` names. `[]` names no others.",
 			},
 			"as": schema.StringAttribute{
 				Optional: true,

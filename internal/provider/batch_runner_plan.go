@@ -119,18 +119,24 @@ func (r *runnerResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	if uncertain(unknown, "/local") || slices.Contains(unknown, "/existing") || model.Local == nil && model.Existing == nil {
 		return // it may become another runner
 	}
-	if model.Local != nil && !uncertain(unknown, "/allow_ephemeral_host") {
-		refuseEphemeralHost(model, &resp.Diagnostics)
+	// A runner that is here already was allowed to be: it may be destroyed, too.
+	newcomer := func() {
+		if model.Local != nil && !uncertain(unknown, "/allow_ephemeral_host") {
+			refuseEphemeralHost(model, &resp.Diagnostics)
+		}
 	}
 	var prior runnerModel
 	var memory runnerMemory
-	if !req.State.Raw.IsNull() {
+	if req.State.Raw.IsNull() {
+		newcomer()
+	} else {
 		var ok bool
 		if prior, ok = readRunner(req.State.Raw, &resp.Diagnostics); !ok {
 			return
 		}
 		memory = recall[runnerMemory](ctx, req.Private, &resp.Diagnostics)
 		if replaced(model, prior, memory) {
+			newcomer()
 			for _, attribute := range []string{"id", "endpoint", "version"} {
 				set(attribute, types.StringUnknown())
 			}

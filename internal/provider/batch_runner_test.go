@@ -200,6 +200,12 @@ func TestAnEphemeralHostIsAnErrorAtPlanUnlessAllowed(t *testing.T) {
 	h.clean(diags)
 	_, diags = h.plan(none, object{"existing": object{"endpoint": "unix:///r.sock"}})
 	h.clean(diags)
+	// One that is here already may be planned, as a destroy does first; not in another place.
+	state, dir := installed(t, h)
+	_, diags = h.plan(state, local(dir))
+	h.clean(diags)
+	_, diags = h.plan(state, local("/elsewhere"))
+	h.want(diags, isError, "CI is set")
 	t.Setenv(envAllowEphemeral, "1")
 	_, diags = h.plan(none, local("/var/lib/x"))
 	h.clean(diags)

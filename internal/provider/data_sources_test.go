@@ -18,7 +18,7 @@ func manyFacedRun() api.Run {
 		MiniBatches: api.MiniBatchCounts{Total: 10, Committed: 9, GivenUp: 1},
 		Requests:    90, Launches: 2, ServerSeconds: 12.5, Cost: "0.12 EUR", Isolation: api.Isolation{Probes: 8, Controls: 4, Confirmations: 4},
 		Revision: 1, Output: "/out/at=1", CreatedAt: at, StartedAt: at, EndedAt: at.Add(time.Minute),
-		Trouble: api.Trouble{Since: at, Error: "connection refused"}, // of another run; all faces in one
+		SpoolBytes: 4096, Trouble: api.Trouble{Since: at, Until: at, Error: "connection refused"}, // of another run; all faces in one
 	}
 }
 
@@ -50,7 +50,8 @@ func TestTheDataSourceOfARun(t *testing.T) {
 		"counts": object{
 			"planned": int64(100), "committed": int64(90), "carried": int64(6), "dead_lettered": int64(4), "gone": int64(0), "unfinished": int64(0), "staged": int64(0), "given_up": int64(0),
 		},
-		"trouble":      object{"since": "2026-01-14T02:00:00Z", "error": "connection refused"},
+		"spool_bytes":  int64(4096),
+		"trouble":      object{"since": "2026-01-14T02:00:00Z", "until": "2026-01-14T02:00:00Z", "error": "connection refused"},
 		"isolation":    object{"probes": int64(8), "controls": int64(4), "confirmations": int64(4), "launches": int64(0)},
 		"errors":       []any{object{"class": "data", "status": int64(422), "error": "no age", "records": int64(4), "mini_batches": int64(1), "example": "/in/a.csv:7"}},
 		"dead_letters": []any{letter(7), letter(8)},

@@ -63,10 +63,12 @@ func runAttributes() map[string]schema.Attribute {
 		"created_at":     computedString("When it was queued."),
 		"started_at":     computedString("When it began; null before."),
 		"ended_at":       computedString("When it ended; null before."),
+		"spool_bytes":    computedInt("What its copies of input take on the runner's disk now, in bytes."),
 		"trouble": schema.SingleNestedAttribute{
 			Computed: true, MarkdownDescription: "What it waits for, where it is under way and something is wrong: a database that does not answer, an input that is not there, a server that is not ready. Null otherwise.",
 			Attributes: map[string]schema.Attribute{
 				"since": computedString("Since when."),
+				"until": computedString("When the run gives up, if this lasts; null where that is not known beforehand."),
 				"error": computedString("What is wrong."),
 			},
 		},

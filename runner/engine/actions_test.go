@@ -212,6 +212,20 @@ func TestAnEmptyInputSucceedsOrIsSkippedWhereTheJobSaysSo(t *testing.T) {
 	}
 }
 
+func TestAnEmptyInputPublishesTheHeaderOfOneFile(t *testing.T) {
+	b := newBench(t)
+	b.writeInput(records(0))
+	b.job.Input.OnEmpty, b.job.Output.Files.Layout, b.job.Output.Files.Format = api.OnEmptySucceed, api.LayoutSingle, api.FormatCSV
+	b.job.Predict.Outputs = map[string]string{"score": "predict"}
+	if run := b.run(); run.State != api.RunSucceeded {
+		t.Fatalf("run is %s: %s", run.State, run.Message)
+	}
+	content, err := os.ReadFile(filepath.Join(b.folder(occurrence), "output.csv"))
+	if want := "id,score\n"; err != nil || string(content) != want {
+		t.Errorf("output.csv is %q, %v; want %q", content, err, want)
+	}
+}
+
 func (b *bench) stopWithin(d time.Duration) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -52,6 +53,41 @@ func (x *execution) resolve(ctx context.Context, answer *predict.Response) error
 		x.plan.Columns, x.plan.RowsPerRequest = columns, rows
 	}
 	return err
+}
+
+// foreseen are the columns of an output that nothing is predicted for, so that
+// its files look as those of other days; none where only a prediction tells.
+func (x *execution) foreseen() []api.Column {
+	files := x.job.Output.Files
+	if files == nil || len(x.job.Predict.Outputs) == 0 {
+		return nil
+	}
+	var columns []api.Column
+	for _, name := range x.kept() {
+		columns = append(columns, api.Column{Name: name, Type: x.inputType(name)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.job.Predict.Outputs)) { // as answers have them
+		columns = append(columns, api.Column{Name: name})
+	}
+	for i, column := range columns {
+		columns[i].Type = cmp.Or(files.Types[column.Name], column.Type)
+		if !x.typed() {
+			columns[i].Type = ""
+		} else if columns[i].Type == "" {
+			return nil
+		}
+	}
+	return columns
+}
+
+// inputType is the type of a column of the input; none where it has no types.
+func (x *execution) inputType(name string) string {
+	for _, file := range x.files {
+		if at := slices.IndexFunc(file.Types, func(c api.Column) bool { return c.Name == name }); at >= 0 {
+			return file.Types[at].Type
+		}
+	}
+	return ""
 }
 
 // typed tells whether the output's format has types.
@@ -128,13 +164,7 @@ func (x *execution) tellingAnswer(ctx context.Context, s *readyServer, answer *p
 // setKeptTypes types the columns that are copied from the input.
 func (x *execution) setKeptTypes(ctx context.Context, kept []api.Column) error {
 	for i := range kept {
-		for _, file := range x.files {
-			at := slices.IndexFunc(file.Types, func(c api.Column) bool { return c.Name == kept[i].Name })
-			if at >= 0 {
-				kept[i].Type = file.Types[at].Type
-				break
-			}
-		}
+		kept[i].Type = x.inputType(kept[i].Name)
 	}
 	untyped := func(c api.Column) bool { return c.Type == "" }
 	head, err := x.firstMiniBatch(ctx)
@@ -144,9 +174,14 @@ func (x *execution) setKeptTypes(ctx context.Context, kept []api.Column) error {
 	places := x.indexes(names(kept))
 	err = x.eachRecord(head[0], func(record *format.Record, position int64) error {
 		for i := range kept {
-			if record.Bad == nil && kept[i].Type == "" {
-				kept[i].Type = format.TypeOf(record.Values[places[i]])
+			if record.Bad != nil || kept[i].Type != "" {
+				continue
 			}
+			suggests := format.TypeOf
+			if slices.Contains(x.job.Input.Key, kept[i].Name) {
+				suggests = format.KeyTypeOf // whole numbers stay as they are, however large
+			}
+			kept[i].Type = suggests(record.Values[places[i]])
 		}
 		if position >= typingRecords || !slices.ContainsFunc(kept, untyped) {
 			return errEnough

@@ -167,9 +167,10 @@ func (e *Engine) LogPath(run string) string {
 }
 
 // recover ends what earlier epochs left: their prediction servers are killed,
-// whichever process now is their parent.
+// whichever process now is their parent. Before the first there was none, so a
+// new data dir spares the look at all processes.
 func (e *Engine) recover(ctx context.Context) error {
-	if e.Launch != nil {
+	if e.Launch != nil || e.Store.Epoch() == 1 {
 		return nil
 	}
 	reaped, err := launch.Reap(ctx, e.Store.RunnerID()+".", func(id string) bool { return e.launchEpoch(id) == e.Store.Epoch() })

@@ -8,7 +8,7 @@ import (
 
 // waitLimit is how long a mini-batch may wait without using an attempt: for a
 // server that throttles, or for space on our own disk.
-const waitLimit = time.Hour
+const waitLimit = api.StorageLimit
 
 // attemptOver ends a run attempt under policy complete: a mini-batch was given
 // up, and so the whole plan is predicted anew, or the run fails.

@@ -224,6 +224,9 @@ func TestACopyThatChangesEndsTheRun(t *testing.T) {
 		must(b.t, err)
 		text, err := os.ReadFile(copied[0])
 		must(b.t, err)
+		if takes, err := b.engine.SpoolBytes(); err != nil || len(takes) != 1 || takes[run.ID] != int64(len(text)) {
+			b.t.Errorf("copies take %v, %v; the one there is has %d bytes", takes, err, len(text))
+		}
 		must(b.t, os.WriteFile(copied[0], append(text, "31,31,0.5\n"...), 0o600))
 		run = b.retry(run.ID)
 		if run.Reason != api.Reason(api.ClassInputChanged) || !strings.Contains(run.Message, "the copy that run "+run.ID+" made of input") {

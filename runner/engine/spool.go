@@ -47,6 +47,26 @@ func (e *Engine) SweepSpools() error {
 	return err
 }
 
+// SpoolBytes is what the copies of input take on the disk, by their run.
+func (e *Engine) SpoolBytes() (map[string]int64, error) {
+	runs := filepath.Dir(e.RunDir("any"))
+	folders, err := os.ReadDir(runs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	bytes := map[string]int64{}
+	for _, folder := range folders {
+		if err != nil {
+			break
+		}
+		var size int64
+		if size, err = source.SpoolSize(runs, folder.Name()); size > 0 {
+			bytes[folder.Name()] = size
+		}
+	}
+	return bytes, err
+}
+
 // RemoveFiles removes a run's own files, but for copies of input that others
 // still need.
 func (e *Engine) RemoveFiles(run string) error {

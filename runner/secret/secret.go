@@ -109,7 +109,7 @@ func (r *Resolver) locate(ref api.SecretRef) (path, missing string, err error) {
 		return ref.File, "put the secret into this file on the runner's host", nil
 	case api.SecretRef{Env: ref.Env}:
 		if r.environmentFile == "" {
-			return "", "", fmt.Errorf("read secret: the runner has no environment_file; set it, and add a line %s=… to it", ref.Env)
+			return "", "", fmt.Errorf("read secret %s: the runner has no environment_file; set it, and add a line %s=… to it", ref.Env, ref.Env)
 		}
 		return r.environmentFile, fmt.Sprintf("make the runner's environment_file with a line %s=…", ref.Env), nil
 	}

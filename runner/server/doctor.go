@@ -28,6 +28,15 @@ const (
 )
 
 func (s *Server) getDoctor(w http.ResponseWriter, r *http.Request) error {
+	return s.doctor(w, r, false)
+}
+
+// postDoctor tries what a run would write, too.
+func (s *Server) postDoctor(w http.ResponseWriter, r *http.Request) error {
+	return s.doctor(w, r, true)
+}
+
+func (s *Server) doctor(w http.ResponseWriter, r *http.Request, try bool) error {
 	ask := query(r, "job")
 	if ask.err != nil {
 		return ask.err
@@ -39,7 +48,7 @@ func (s *Server) getDoctor(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		checks = append(checks, s.checkJob(r.Context(), job)...)
+		checks = append(checks, s.checkJob(r.Context(), job, try)...)
 	}
 	answer(w, http.StatusOK, checkList{Checks: checks})
 	return nil
@@ -52,7 +61,7 @@ func good(name, format string, args ...any) api.Check {
 
 func bad(name string, err error, hint string) api.Check {
 	if failure, ok := errors.AsType[*api.Failure](err); ok {
-		err, hint = failure.Err, failure.Hint
+		err, hint = failure.Err, cmp.Or(failure.Hint, hint)
 	}
 	if known, ok := errors.AsType[*api.Error](err); ok {
 		return api.Check{Name: name, Detail: known.Message, Hint: cmp.Or(known.Hint, hint)}
@@ -78,7 +87,15 @@ func (s *Server) checkDisk() api.Check {
 	if err != nil {
 		return bad("disk", err, fmt.Sprintf("make room: less than %d MiB is not enough for long", lowDisk>>20))
 	}
-	return good("disk", "%d MiB are free in %s", free>>20, s.Info.DataDir)
+	spooled, runs, err := s.spooled()
+	if err != nil {
+		return bad("disk", err, "")
+	}
+	text := fmt.Sprintf("%d MiB are free in %s", free>>20, s.Info.DataDir)
+	if runs > 0 {
+		text += fmt.Sprintf("; %d MiB are copies of the input of %s", spooled>>20, api.Counted(int64(runs), "run"))
+	}
+	return good("disk", "%s", text)
 }
 
 // checkClock finds a clock that jumped, and one that was set back: cursors

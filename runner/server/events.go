@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
+	"github.com/batchpattern/terraform-provider-batch/runner/trigger"
 )
 
 const (
@@ -159,6 +160,9 @@ func (t *stream) events() (moved bool, err error) {
 func (t *stream) progress() (ended bool, err error) {
 	run, err := findRun(t.s.Store, t.run)
 	if err != nil {
+		return false, err
+	}
+	if err := trigger.NoteTrouble(t.s.Store, &run); err != nil {
 		return false, err
 	}
 	t.looked = time.Now()

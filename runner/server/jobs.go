@@ -96,6 +96,9 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.noteSpools(status.ActiveRun, status.LastRun, status.LastSuccess); err != nil {
+		return err
+	}
 	answer(w, http.StatusOK, status)
 	return nil
 }

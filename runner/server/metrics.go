@@ -49,6 +49,7 @@ var (
 	jobProbed  = prometheus.NewDesc("batch_engine_last_run_isolation_requests_count", "Requests by which the job's last run looked for poison records; kinds of which there are none are absent.", []string{"job", "kind"}, nil)
 	jobOwed    = prometheus.NewDesc("batch_engine_owed_records_count", "Records that the job's runs could not finish, for its next run to take.", []string{"job"}, nil)
 	jobPassed  = prometheus.NewDesc("batch_trigger_decisions_total", "Occurrences of the job that were decided without a run, by verdict and reason.", []string{"job", "verdict", "reason"}, nil)
+	spooled    = prometheus.NewDesc("batch_engine_spool_bytes", "What the copies of runs' input take in the data dir.", nil, nil)
 	diskFree   = prometheus.NewDesc("batch_store_disk_free_bytes", "Free space where the data dir lies.", nil, nil)
 )
 
@@ -56,7 +57,7 @@ var activeStates = []api.RunState{api.RunQueued, api.RunPlanning, api.RunProvisi
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runnerInfo, started, ready, activeRuns, activeWork, jobRecords, jobServers, jobProbed, jobOwed, jobHealthy, jobHeld, jobNextDue, jobSuccess, jobPassed, diskFree} {
+	for _, d := range []*prometheus.Desc{runnerInfo, started, ready, activeRuns, activeWork, jobRecords, jobServers, jobProbed, jobOwed, jobHealthy, jobHeld, jobNextDue, jobSuccess, jobPassed, spooled, diskFree} {
 		out <- d
 	}
 }
@@ -74,6 +75,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(ready, number(c.s.ready.Load()))
 	if free, err := freeSpace(c.s.Info.DataDir); err == nil {
 		gauge(diskFree, float64(free))
+	}
+	if bytes, _, err := c.s.spooled(); err != nil {
+		out <- prometheus.NewInvalidMetric(spooled, err)
+	} else {
+		gauge(spooled, float64(bytes))
 	}
 	if err := c.runs(gauge); err != nil {
 		out <- prometheus.NewInvalidMetric(activeRuns, err)

@@ -39,7 +39,7 @@ func TestMetricsKeepTheirNames(t *testing.T) {
 	want := []string{
 		"batch_engine_active_records_count", "batch_engine_active_runs_count",
 		"batch_engine_last_run_isolation_requests_count", "batch_engine_last_run_records_count", "batch_engine_last_run_server_seconds",
-		"batch_engine_owed_records_count",
+		"batch_engine_owed_records_count", "batch_engine_spool_bytes",
 		"batch_runner_build_info", "batch_runner_ready_bool", "batch_runner_start_time_seconds",
 		"batch_server_request_duration_seconds", "batch_store_disk_free_bytes",
 		"batch_trigger_decisions_total",

@@ -80,12 +80,15 @@ func (s *Server) listRuns(w http.ResponseWriter, ask *parameters, name string) e
 	if err != nil {
 		return fmt.Errorf("list runs: %w", err)
 	}
-	runs := make([]api.Run, len(found))
+	runs, each := make([]api.Run, len(found)), make([]*api.Run, len(found))
 	for i := range found {
-		runs[i] = found[i].Run
+		runs[i], each[i] = found[i].Run, &runs[i]
 		if err := trigger.NoteTrouble(s.Store, &runs[i]); err != nil {
 			return err
 		}
+	}
+	if err := s.noteSpools(each...); err != nil {
+		return err
 	}
 	var list runList
 	list.Runs, list.Next = page(runs, limit, func(run api.Run) string { return run.ID })

@@ -90,6 +90,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/v1/openapi.json", summary: "This document", handle: s.getOpenAPI, status: []int{200}},
 		{method: "GET", path: "/v1/info", summary: "What runs here", handle: s.getInfo, answer: api.Info{}, status: []int{200}},
 		{method: "GET", path: "/v1/doctor", summary: "Look at the runner's surroundings, and at those of one job", handle: s.getDoctor, query: []string{"job"}, answer: checkList{}, status: []int{200, 404, 422}},
+		{method: "POST", path: "/v1/doctor", summary: "The same, and try what a run of the job would write; what is written is removed at once", handle: s.postDoctor, query: []string{"job"}, answer: checkList{}, status: []int{200, 404, 422}},
 
 		{method: "GET", path: "/v1/jobs", summary: "All jobs, by name", handle: s.getJobs, answer: jobList{}, status: []int{200}},
 		{method: "GET", path: job, summary: "One job as it was declared", handle: s.getJob, answer: api.StoredJob{}, status: []int{200, 404}},

@@ -159,6 +159,9 @@ func TestEveryRouteAnswersAsDocumented(t *testing.T) {
 		{"GET", "/v1/doctor?job=sweet", "", nil, 200, `"name":"input","ok":true`, ""},
 		{"GET", "/v1/doctor?job=gone", "", nil, 404, "gone", api.CodeNotFound},
 		{"GET", "/v1/doctor?jobs=sweet", "", nil, 422, "it takes job", api.CodeInvalid},
+		{"POST", "/v1/doctor?job=sweet", "", nil, 200, `"name":"output","ok":true`, ""},
+		{"POST", "/v1/doctor?job=gone", "", nil, 404, "gone", api.CodeNotFound},
+		{"POST", "/v1/doctor?jobs=sweet", "", nil, 422, "it takes job", api.CodeInvalid},
 
 		{"POST", "/v1/runs/${done}/retry", "", nil, 409, "nothing to retry", api.CodeConflict},
 		{"POST", "/v1/runs/nosuch/retry", "", nil, 404, "nosuch", api.CodeNotFound},

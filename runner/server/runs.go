@@ -18,7 +18,7 @@ func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := trigger.NoteTrouble(s.Store, &run); err != nil {
+	if err := errors.Join(trigger.NoteTrouble(s.Store, &run), s.noteSpools(&run)); err != nil {
 		return err
 	}
 	answer(w, http.StatusOK, run)
@@ -28,6 +28,9 @@ func (s *Server) getRun(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) getWhy(w http.ResponseWriter, r *http.Request) error {
 	why, err := Explain(s.Store, r.PathValue("id"))
 	if err != nil {
+		return err
+	}
+	if err := s.noteSpools(&why.Run); err != nil {
 		return err
 	}
 	answer(w, http.StatusOK, why)

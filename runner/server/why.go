@@ -10,6 +10,7 @@ import (
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/store"
+	"github.com/batchpattern/terraform-provider-batch/runner/trigger"
 )
 
 const (
@@ -41,7 +42,10 @@ func Explain(s *store.Store, id string) (api.Why, error) {
 		return why, fmt.Errorf("read the history of run %s: %w", id, err)
 	}
 	why.Events = append(why.Events, events...)
-	if !run.State.Ended() {
+	if err := trigger.NoteTrouble(s, &why.Run); err != nil {
+		return why, err
+	}
+	if run.State == api.RunRunning { // a server that comes back; its mini-batches' errors are told beside
 		why.Run.Trouble = api.TroubleOf(events)
 	}
 	why.Cause = cause(why.Run, events)
@@ -95,12 +99,12 @@ func cause(run api.Run, events []api.Event) string {
 	return cmp.Or(string(run.Reason), string(run.State))
 }
 
-// waitingFor says what is wrong, and since when.
+// waitingFor says what is wrong, since when and for how long.
 func waitingFor(t api.Trouble) string {
 	if t.Error == "" {
 		return ""
 	}
-	return fmt.Sprintf("; waiting since %s: %s", t.Since.UTC().Format(time.RFC3339), t.Error)
+	return "; waiting " + t.Told(func(at time.Time) string { return at.UTC().Format(time.RFC3339) })
 }
 
 // overtaken says which occurrence took the place of a run, and what to set so

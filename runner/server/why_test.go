@@ -106,7 +106,7 @@ func TestTheNextCommandsFitTheState(t *testing.T) {
 }
 
 // What a run under way waits for is told wherever it is looked at, at once.
-func TestARunThatWaitsSaysForWhatAndSinceWhen(t *testing.T) {
+func TestARunThatWaitsSaysForWhatSinceWhenAndUntilWhen(t *testing.T) {
 	b := newBench(t)
 	job := b.job("late", 1, 20)
 	missing := filepath.Join(b.dir, "_SUCCESS")
@@ -118,7 +118,7 @@ func TestARunThatWaitsSaysForWhatAndSinceWhen(t *testing.T) {
 		b.get("/v1/runs/"+id, &run)
 	}
 	want := "nothing matches " + missing
-	if run.Trouble.Error != want || run.Trouble.Since.IsZero() {
+	if run.Trouble.Error != want || run.Trouble.Until.Sub(run.Trouble.Since) != time.Hour {
 		t.Errorf("the run: %+v", run.Trouble)
 	}
 	var runs runList
@@ -139,6 +139,11 @@ func TestARunThatWaitsSaysForWhatAndSinceWhen(t *testing.T) {
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s: %q", where, text)
+		}
+	}
+	for where, text := range map[string]string{"the summary": status.Summary, "why": why.Cause, "the doctor": doctor[0].Detail} {
+		if !strings.Contains(text, "; if this lasts, the run gives up at ") {
+			t.Errorf("%s does not say how long it waits: %q", where, text)
 		}
 	}
 	if !strings.Contains(status.Summary, "waiting since ") || !status.Healthy {

@@ -93,8 +93,11 @@ func missing(ctx context.Context, place finder, pattern string) error {
 	if err := place.reachable(ctx, pattern); errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return api.Fail(api.ReasonInputMissing, "check input.files.uri, or have the run wait for it with input.wait_for",
-		fmt.Errorf("no input file matches %s", pattern))
+	check := "check input.files.uri"
+	if strings.ContainsAny(pattern, globCharacters) {
+		check += ", whose wildcards leave out names that begin with _ or ."
+	}
+	return api.Fail(api.ReasonInputMissing, check+", or have the run wait for it with input.wait_for", fmt.Errorf("no input file matches %s", pattern))
 }
 
 // inspect pins one file, and reads what it says of itself.

@@ -16,7 +16,8 @@ const globCharacters = `*?[\`
 // none included; at its end, for all files below.
 const anyFolders = "**"
 
-// glob is a pattern of paths, cut at slashes.
+// glob is a pattern of paths, cut at slashes. Its wildcards match no name that is
+// hidden, unless the pattern writes its first character.
 type glob []string
 
 func newGlob(pattern string) (glob, error) {
@@ -38,23 +39,30 @@ func (g glob) prefix() string {
 	return whole
 }
 
+// hidden tells of a file or folder by its name that it holds no records: markers,
+// manifests, dead letters and staging of those who publish files, ours included.
+func hidden(name string) bool { return strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".") }
+
 // match tells whether a path is of the pattern.
 func (g glob) match(file string) bool { return matchSegments(g, strings.Split(file, "/")) }
 
 func matchSegments(pattern, segments []string) bool {
 	for len(pattern) > 0 {
 		if pattern[0] == anyFolders && len(pattern) == 1 {
-			return len(segments) > 0 // whatever lies below
+			return len(segments) > 0 && !slices.ContainsFunc(segments, hidden) // whatever lies below
 		}
 		if pattern[0] == anyFolders {
 			for skip := 0; skip < len(segments); skip++ { // the last segment is the file
 				if matchSegments(pattern[1:], segments[skip:]) {
 					return true
 				}
+				if hidden(segments[skip]) {
+					return false
+				}
 			}
 			return false
 		}
-		if len(segments) == 0 {
+		if len(segments) == 0 || hidden(segments[0]) && strings.IndexAny(pattern[0], "*?") == 0 {
 			return false
 		}
 		if matches, err := path.Match(pattern[0], segments[0]); err != nil || !matches {
@@ -68,12 +76,14 @@ func matchSegments(pattern, segments []string) bool {
 // globLocal lists what a pattern matches. Below ** it finds no folders, and
 // passes over those that it may not look into, as filepath.Glob does.
 func globLocal(pattern string) ([]string, error) {
-	if !slices.Contains(strings.Split(pattern, "/"), anyFolders) {
-		return filepath.Glob(pattern)
-	}
+	pattern = path.Clean(pattern)
 	g, err := newGlob(pattern)
 	if err != nil {
 		return nil, err
+	}
+	if !slices.Contains(g, anyFolders) {
+		found, err := filepath.Glob(pattern)
+		return slices.DeleteFunc(found, func(file string) bool { return !g.match(file) }), err
 	}
 	var found []string
 	root := path.Dir(g.prefix() + "x")

@@ -66,7 +66,7 @@ func TestADoneMarkerStandsBesideItsFile(t *testing.T) {
 	for marker, test := range map[string]struct{ files, candidates, left string }{
 		"*.done":   {"a.csv a.csv.done b.csv c.csv.done", "a.csv", "b.csv"},
 		"_SUCCESS": {"a.csv b.csv _SUCCESS", "a.csv b.csv", ""},
-		"_DONE":    {"a.csv b.csv _SUCCESS.csv", "", "_SUCCESS.csv a.csv b.csv"},
+		"DONE":     {"a.csv b.csv DONE.csv", "", "DONE.csv a.csv b.csv"},
 		"ok-*":     {"a.csv ok-a.csv b.csv", "a.csv", "b.csv"},
 	} {
 		files := map[string]string{}

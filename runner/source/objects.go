@@ -153,5 +153,5 @@ func remedyOf(err error) string {
 	case errors.Is(err, object.ErrDenied):
 		return "let that identity list the bucket and read its objects"
 	}
-	return "see that the store's credentials in the runner's environment_file may list and read it"
+	return "correct the uri, or the store's endpoint and credentials in the runner's environment_file"
 }

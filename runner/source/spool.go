@@ -31,6 +31,25 @@ func Spooled(runsDir, run string) bool {
 	return err == nil
 }
 
+// SpoolSize is what a run's spool takes, in bytes.
+func SpoolSize(runsDir, run string) (bytes int64, err error) {
+	entries, err := os.ReadDir(filepath.Join(runsDir, run, spoolFolder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return bytes, err
+		}
+		bytes += info.Size()
+	}
+	return bytes, err
+}
+
 // RemoveSpool removes it, and the run's folder where nothing else is in there.
 func RemoveSpool(dir durable.FS, runsDir, run string) error {
 	if err := dir.RemoveAll(filepath.Join(runsDir, run, spoolFolder)); err != nil {

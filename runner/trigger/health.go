@@ -189,7 +189,7 @@ func describe(run api.Run, zone *time.Location) string {
 		b.WriteString(": " + run.Message)
 	}
 	if run.Trouble.Error != "" {
-		fmt.Fprintf(&b, ": waiting since %s: %s", at(run.Trouble.Since.Truncate(time.Second), zone), run.Trouble.Error)
+		b.WriteString(": waiting " + run.Trouble.Told(func(instant time.Time) string { return at(instant, zone) }))
 	}
 	return b.String()
 }

@@ -12,13 +12,17 @@ import (
 // setupDoctor shows what the runner finds around itself.
 func setupDoctor(a *app, flags *pflag.FlagSet) action {
 	c := a.connectionFlags(flags)
+	try := flags.Bool("try", false, "try to write where the job's predictions go; what is written is removed at once")
 	asJSON := flags.Bool("json", false, "print JSON")
 	return c.asking(func(ctx context.Context, c *client.Client, args []string) (exit, error) {
 		job := ""
 		if len(args) == 1 {
 			job = args[0]
 		}
-		checks, err := c.Doctor(ctx, job)
+		if *try && job == "" {
+			return 0, usagef("--try is for the output of one job: name it")
+		}
+		checks, err := c.Doctor(ctx, job, *try)
 		if err != nil {
 			return 0, err
 		}

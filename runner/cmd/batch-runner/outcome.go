@@ -94,7 +94,7 @@ func headline(run api.Run, zone *time.Location) string {
 	}
 	text += prefixed(", ", duration(run))
 	if t := run.Trouble; t.Error != "" {
-		text += fmt.Sprintf(" since %s: %s", at(t.Since.Truncate(time.Second), zone), t.Error)
+		text += " " + t.Told(func(instant time.Time) string { return at(instant, zone) })
 	}
 	return text
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -39,6 +40,9 @@ func setupPredict(a *app, flags *pflag.FlagSet) action {
 		dir, err := filepath.Abs(*dataDir)
 		if err != nil {
 			return 0, err
+		}
+		for _, w := range api.Warnings(job) {
+			a.err().line("warning: %s %s. %s", strings.ReplaceAll(strings.TrimPrefix(w.Pointer, "/"), "/", "."), w.Message, w.Hint)
 		}
 		shown := a.newProgress(zoneOf(job))
 		r, err := runner.New(ctx, runner.Options{

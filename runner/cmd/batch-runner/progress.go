@@ -27,6 +27,7 @@ type progress struct {
 	mu     sync.Mutex // the log writes too
 	state  api.RunState
 	reason api.Reason
+	late   time.Time // since when it has waited for its input, where that was told
 	step   int64
 	drawn  bool // a line stands there without its end
 }
@@ -50,6 +51,11 @@ func (p *progress) show(run api.Run) {
 	defer p.mu.Unlock()
 	if run.State.Ended() {
 		return // what ended it is told by whoever waited
+	}
+	// What its storage or server keeps it from is in its history, and told as it comes.
+	if t := run.Trouble; run.State == api.RunQueued && t.Error != "" && !t.Since.Equal(p.late) {
+		p.late = t.Since
+		p.line(time.Now(), "waiting "+t.Told(func(instant time.Time) string { return at(instant, p.zone) }))
 	}
 	if p.draws {
 		p.draw(bar(percent(run)) + " " + stage(run))
@@ -78,8 +84,11 @@ func (p *progress) event(e api.Event) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.clear()
-	p.out.line("  %s %s%s", e.At.In(p.zone).Format(time.TimeOnly), strings.ReplaceAll(happened(e), "_", " "), prefixed(": ", indented(e.Detail, "    ")))
+	text := strings.ReplaceAll(happened(e), "_", " ") + prefixed(": ", e.Detail)
+	if until := api.TroubleOf([]api.Event{e}).Until; !until.IsZero() {
+		text += "; if this lasts, the run gives up at " + at(until.Truncate(time.Second), p.zone)
+	}
+	p.line(e.At, text)
 }
 
 // away tells that the runner does not answer, and that it is waited for.
@@ -91,8 +100,13 @@ func (p *progress) back() { p.note("the runner answers again") }
 func (p *progress) note(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.line(time.Now(), fmt.Sprintf(format, args...))
+}
+
+// line tells what happened at a time, above the bar; p is locked.
+func (p *progress) line(when time.Time, text string) {
 	p.clear()
-	p.out.line("  %s %s", time.Now().In(p.zone).Format(time.TimeOnly), indented(fmt.Sprintf(format, args...), "    "))
+	p.out.line("  %s %s", when.In(p.zone).Format(time.TimeOnly), indented(text, "    "))
 }
 
 // backfill shows how far a backfill is: plainly, a line for each tenth.

@@ -58,6 +58,21 @@ func TestATerminalHasOneLineThatIsDrawnOver(t *testing.T) {
 	contains(t, got, "[====                    ] running, 20 %: 300 of 1,500 records", "2 mini-batches waiting to be retried")
 }
 
+func TestAWaitIsToldOnceWithItsEnd(t *testing.T) {
+	var out locked
+	p := (&app{stderr: &out}).newProgress(time.UTC)
+	since := time.Date(2026, 1, 14, 2, 0, 0, 0, time.UTC)
+	run := api.Run{State: api.RunQueued, Reason: api.ReasonWaitingForInput, Trouble: api.Trouble{Since: since, Until: since.Add(90 * time.Minute), Error: "nothing matches /in"}}
+	p.show(run)
+	p.show(run)
+	p.event(api.Event{Kind: "storage", At: since.Add(2 * time.Hour), Detail: "no space left"})
+	contains(t, out.String(), "waiting since 2026-01-14 02:00 UTC: nothing matches /in; if this lasts, the run gives up at 2026-01-14 03:30 UTC\n",
+		"04:00:00 storage: no space left; if this lasts, the run gives up at 2026-01-14 05:00 UTC\n")
+	if n := strings.Count(out.String(), "nothing matches"); n != 1 {
+		t.Errorf("it is told %d times:\n%s", n, out.String())
+	}
+}
+
 func TestALogLineDoesNotRunIntoTheBar(t *testing.T) {
 	var out locked
 	p := (&app{stderr: &out, draws: true}).newProgress(time.UTC)

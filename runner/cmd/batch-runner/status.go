@@ -146,6 +146,9 @@ func (p *printer) status(s api.JobStatus, zone *time.Location) {
 		if run.Output != "" {
 			rows = append(rows, []string{"output", run.Output})
 		}
+		if run.SpoolBytes > 0 {
+			rows = append(rows, []string{"spool", api.Thousands(run.SpoolBytes) + " bytes of the runner's disk hold copies of its input"})
+		}
 	}
 	if s.Owed > 0 {
 		rows = append(rows, []string{"owed", fmt.Sprintf("%s that earlier runs could not finish: the next run takes them first", api.Counted(s.Owed, "record"))})
