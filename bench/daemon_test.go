@@ -36,6 +36,7 @@ type daemon struct {
 func BenchmarkIdleRunner(b *testing.B) {
 	for b.Loop() {
 		d := startDaemon(b, b.TempDir())
+		<-time.After(settled)
 		record(b, "idle", d.memory("VmRSS"))
 		d.stop()
 	}

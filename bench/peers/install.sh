@@ -17,10 +17,11 @@ if [ ${#packages[@]} -gt 0 ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" > /dev/null
 fi
-if [ ! -e "$dir/venv/ready" ]; then
-  echo "installing aiohttp, scikit-learn and SQLAlchemy (pip)"
-  python3 -m venv "$dir/venv"
-  "$dir/venv/bin/pip" install --quiet --disable-pip-version-check \
-    aiohttp==3.14.5 uvloop==0.23.0 orjson==3.13.0 scikit-learn==1.9.1 SQLAlchemy==2.1.9 requests==2.34.2 PyMySQL==1.2.4 psycopg2-binary==2.9.13
-  touch "$dir/venv/ready"
+# Made anew when other versions are asked for, and after an installation that was cut short.
+wanted=$(dirname "${BASH_SOURCE[0]}")/requirements.txt
+if ! cmp -s "$wanted" "$dir/venv/installed.txt"; then
+  echo "installing $(tr '\n' ' ' < "$wanted")(pip)"
+  python3 -m venv --clear "$dir/venv"
+  "$dir/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
+  cp "$wanted" "$dir/venv/installed.txt"
 fi
