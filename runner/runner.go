@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -21,8 +22,13 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/runner/trigger"
 )
 
-// triggerTimeout is far more than the longest transaction takes.
-const triggerTimeout = 30 * time.Second
+const (
+	// triggerTimeout is far more than the longest transaction takes.
+	triggerTimeout = 30 * time.Second
+	// startsFor is how long the first looks at jobs and runs take. What they
+	// needed is given back: most runners rest for most of the day.
+	startsFor = time.Second
+)
 
 // Runner is one daemon. Start and Stop may be called from any goroutine, in
 // any order and again; a stopped Runner stays stopped.
@@ -171,6 +177,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	err := r.Start(ctx)
 	if err == nil {
 		r.options.Log.Info("runner is ready", "version", r.options.Version, "data_dir", r.options.DataDir, "listen", r.Addr(), "runner_id", r.store.RunnerID())
+		defer time.AfterFunc(startsFor, debug.FreeOSMemory).Stop()
 		select {
 		case <-ctx.Done():
 			r.options.Log.Info("runner drains", "drain_timeout", r.options.DrainTimeout)

@@ -126,7 +126,7 @@ func TestKillWhilePublishingObjects(t *testing.T) {
 				if there := got["dt=2026-11-21/_MANIFEST.json"]; there != "" != published || published && there != manifest {
 					t.Errorf("after the kill the manifest is %q", there)
 				}
-				if _, claimed := got["dt=2026-11-21/_CLAIM.json"]; claimed != slices.Contains(failpoints[3:8], failpoint) {
+				if _, claimed := got["dt=2026-11-21/_CLAIM.r1.json"]; claimed != slices.Contains(failpoints[3:8], failpoint) {
 					t.Errorf("after the kill the folder is claimed: %v", claimed)
 				}
 				if failpoint != "publish.row" { // which ends the run
