@@ -72,14 +72,28 @@ func (v *validator) progressive(d Job) {
 
 // Warnings are what is right, but may not mean what its author thinks.
 func Warnings(j Job) []Error {
-	if j.Input.Mode == ModePredicate && j.Output.Files != nil {
-		return []Error{{
+	if j.Input.Mode != ModePredicate {
+		return nil
+	}
+	var warnings []Error
+	if j.Output.Files != nil {
+		warnings = append(warnings, Error{
 			Code: CodeInvalid, Pointer: "/input/mode",
 			Message: "\"" + ModePredicate + "\" takes the rows that the query finds, and predictions go to files: nothing makes a row leave the query's result",
 			Hint:    "Each run will find the same rows again, unless something else marks them. Write to the table with output.sql, or use input.mode = \"" + ModeWatermark + "\".",
-		}}
+		})
 	}
-	return nil
+	if j.Input.SQL == nil {
+		return warnings
+	}
+	if word := partialBy(j.Input.SQL.Query); word != "" {
+		warnings = append(warnings, Error{
+			Code: CodeInvalid, Pointer: "/input/sql/query",
+			Message: word + " gives a part of the rows, and rows that are dead letters are among them: once they fill it, runs find no others",
+			Hint:    "Remove it: a run takes any number of rows, a mini-batch at a time. Or have the query order such rows last.",
+		})
+	}
+	return warnings
 }
 
 func (v *validator) deadLetters(j Job) {

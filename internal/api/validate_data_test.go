@@ -216,6 +216,19 @@ func TestRowsThatStayInTheirQueryAreWarnedOf(t *testing.T) {
 	}
 }
 
+func TestAPartOfTheRowsThatAPredicateFindsIsWarnedOf(t *testing.T) {
+	job := tableJob()
+	query := *job.Input.SQL
+	query.Query += " ORDER BY id LIMIT 1000"
+	job.Input.SQL = &query
+	if warnings := Warnings(job); len(warnings) != 1 || warnings[0].Pointer != "/input/sql/query" || !strings.Contains(warnings[0].Message, "LIMIT gives a part of the rows") {
+		t.Errorf("got %v", warnings)
+	}
+	if problems := Validate(job); len(problems) > 0 {
+		t.Errorf("and it is an error: %v", problems)
+	}
+}
+
 func TestSizes(t *testing.T) {
 	for text, want := range map[Size]int64{"0B": 0, "500MB": 500e6, "1GiB": 1 << 30, "50GB": 50e9, "2kB": 2000} {
 		if got, err := text.Parse(); err != nil || got != want {

@@ -88,7 +88,7 @@ func (v *validator) inputFiles(f InputFiles) {
 	v.optionalWord(at+"/format", f.Format, fileFormats...)
 	v.optionalWord(at+"/compression", f.Compression, compressions...)
 	v.optionalWord(at+"/verify", f.Verify, VerifyIdentity, VerifyChecksum)
-	if f.Verify != "" && IsObject(f.URI) {
+	if f.Verify == VerifyChecksum && namesObject(f.URI) {
 		v.add(at+"/verify", "", "is about files on the runner's host: an object is read by its ETag, which no other content has; remove it")
 	}
 	format, compression := f.Format, f.Compression
