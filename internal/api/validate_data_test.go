@@ -59,6 +59,8 @@ func TestEachRuleAboutDataIsReportedAtItsValue(t *testing.T) {
 		{"/input/files/columns", "names the columns of files without a header; set header = false", files(func(f *InputFiles) { f.Columns = []string{"a"} })},
 		{"/input/files/columns", "is required with header = false", files(func(f *InputFiles) { f.Header = new(false) })},
 		{"/input/files/columns/1", `"a" is listed twice`, files(func(f *InputFiles) { f.Header, f.Columns = new(false), []string{"a", "a"} })},
+		{"/input/files/verify", `"md5" is not one of identity, checksum`, files(func(f *InputFiles) { f.Verify = "md5" })},
+		{"/input/files/verify", "an object is read by its ETag", files(func(f *InputFiles) { f.URI, f.Verify = "s3://bucket/a.csv", VerifyChecksum })},
 		{"/input/max_spool", `"big" is not a size; write it like 500MB`, func(j *Job) { j.Input.MaxSpool = "big" }},
 		{"/input/max_spool", `"1kB" is not between 1MB and 1024TiB`, func(j *Job) { j.Input.MaxSpool = "1kB" }},
 
