@@ -65,6 +65,24 @@ func inTree(t *testing.T, folder string) map[string]string {
 	return found
 }
 
+// A value that can't name a folder costs its own record, not the run.
+func TestAValueTooLongForAFolderIsADeadLetter(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		lines := records(30)
+		for i := range lines {
+			lines[i] += ",DE"
+		}
+		lines[0], lines[7] = "id,a,b,country", "7,7,0.5,"+strings.Repeat("é", 200)
+		b.writeInput(lines)
+		b.job.Output.Keep, b.job.Output.Files.PartitionBy = []string{"id", "country"}, []string{"country"}
+		run := b.day(0)
+		b.expect(run, "incomplete() 29/0/1/0")
+		if letters := b.letters(run.ID); len(letters) != 1 || letters[0].Class != api.ClassData || !strings.Contains(letters[0].Error, `a value of "country" is too long to name a folder`) {
+			b.t.Errorf("the dead letters are %+v", letters)
+		}
+	})
+}
+
 // What is left undone of a run is done by its retries, and in the end the
 // folder is, to the byte, what it would have been at once.
 func TestARunInAnyLayoutIsRetried(t *testing.T) {

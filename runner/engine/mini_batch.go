@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -37,6 +38,7 @@ type attempt struct {
 	part    *sink.Part
 	rows    int64          // written to it
 	fitter  *format.Fitter // where its columns have types
+	folders []int          // the places of the kept columns that name folders
 	print   atomic.Value   // of the model that predicted it, a string
 }
 
@@ -362,6 +364,11 @@ func (a *attempt) unusable(response *predict.Response, row int, cells []format.V
 	if column := response.NaN(row); column != "" {
 		return fmt.Errorf("the prediction holds NaN or an infinity in column %q, and predict.nan is %q", column, api.NaNError)
 	}
+	for _, column := range a.folders {
+		if err := sink.CheckPartition(a.d.x.kept()[column], cells[column]); err != nil {
+			return err
+		}
+	}
 	if a.fitter == nil {
 		return nil
 	}
@@ -383,6 +390,11 @@ func (a *attempt) needPart(ctx context.Context, response *predict.Response) erro
 			return api.Fail(api.Reason(api.ClassConfig), "correct output.files.types", err)
 		}
 		a.fitter = fitter
+	}
+	if files := a.d.x.job.Output.Files; files != nil {
+		for _, column := range files.PartitionBy {
+			a.folders = append(a.folders, slices.Index(a.d.x.kept(), column))
+		}
 	}
 	part, err := a.d.x.out.Stage(a.d.x.run.Attempt, a.m.Number, a.stageFence(), columns)
 	if err == nil {

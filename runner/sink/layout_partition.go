@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -149,10 +150,9 @@ func (w *partitions) write(values []format.Value, columns []api.Column) error {
 			w.folder = append(w.folder, '/')
 		}
 		start := len(w.folder)
-		w.folder = appendEscaped(w.folder, columns[key].Name, hiveEscaped)
-		w.folder = append(append(w.folder, '='), partitionName(values[key])...)
+		w.folder = appendPartition(w.folder, columns[key].Name, values[key])
 		if len(w.folder)-start > longestName {
-			return unlayable(partitionHint, "a value of %q is too long to name a folder: %.40s…", columns[key].Name, w.folder[start:])
+			return unlayable(partitionHint, "%w", tooLong(columns[key].Name, w.folder[start:]))
 		}
 	}
 	number, known := w.number[string(w.folder)]
@@ -176,6 +176,25 @@ func (w *partitions) write(values []format.Value, columns []api.Column) error {
 	file := w.open[number-w.first]
 	file.part.Records++
 	return file.writer.Write(w.values)
+}
+
+// CheckPartition tells whether a value of a column of
+// output.files.partition_by can name a folder.
+func CheckPartition(column string, v format.Value) error {
+	if folder := appendPartition(nil, column, v); len(folder) > longestName {
+		return tooLong(column, folder)
+	}
+	return nil
+}
+
+func tooLong(column string, folder []byte) error {
+	return fmt.Errorf("a value of %q is too long to name a folder: %.40s…", column, folder)
+}
+
+// appendPartition writes the name of a folder, column=value.
+func appendPartition(to []byte, column string, v format.Value) []byte {
+	to = appendEscaped(to, column, hiveEscaped)
+	return append(append(to, '='), partitionName(v)...)
 }
 
 // partitionName is a value as it names a folder.
