@@ -261,7 +261,10 @@ func (d *dispatcher) releaseUnproven(ctx context.Context, a *attempt, cause *unp
 	if end.timedOut {
 		hint, what = "see what the server is busy with; where it is only slow, raise predict.request_timeout", "were not answered in time"
 	}
+	where := "in the only mini-batch"
+	if tried > 1 {
+		where = "in each of the " + api.Counted(tried, "mini-batch") + " that were tried"
+	}
 	return outcome{failure: api.Fail(api.ReasonNothingSucceeded, hint,
-		fmt.Errorf("nothing succeeded: in each of the %s that were tried a request and its records one by one %s, the last: %w",
-			api.Counted(tried, "mini-batch"), what, cause.err))}
+		fmt.Errorf("nothing succeeded: %s a request and its records one by one %s, the last: %w", where, what, cause.err))}
 }
