@@ -184,15 +184,18 @@ func TestTheTopOfAWatermarkIsAsCoarseAsItsColumn(t *testing.T) {
 // Two rows of one second, the later of which is written when the first has been
 // looked for already, are read once each.
 func TestRowsOfTheSecondOfTheMarkAreReadOnce(t *testing.T) {
-	second := map[string]string{"postgres": "date_trunc('second', CURRENT_TIMESTAMP)", "mysql": "CURRENT_TIMESTAMP", "sqlite": "CURRENT_TIMESTAMP"}
 	kind := map[string]string{"postgres": "TIMESTAMPTZ(0)", "mysql": "DATETIME", "sqlite": "TEXT"}
 	eachDatabase(t, func(q queried) {
 		name := q.db.Kind()
-		q.exec("CREATE TABLE seen (id INTEGER, at "+kind[name]+")", "INSERT INTO seen SELECT 1, "+second[name])
+		q.exec("CREATE TABLE seen (id INTEGER, at " + kind[name] + ")")
 		query := source.Query{Text: "SELECT id, at FROM seen ORDER BY id", Columns: all("id")}
-		top, err := query.WatermarkTop(q.t.Context(), q.db, "at", 0)
-		if err != nil {
-			q.t.Fatal(err)
+		top, second := q.topWithin(query)
+		insert := func(id int) {
+			at := second.Format(time.DateTime)
+			if name == "postgres" {
+				at += "+00"
+			}
+			q.exec(fmt.Sprintf("INSERT INTO seen VALUES (%d, '%s')", id, at))
 		}
 		read := func(low *string, high string) (ids string) {
 			query.Watermark = &database.Range{Column: "at", Low: low, High: high}
@@ -202,12 +205,35 @@ func TestRowsOfTheSecondOfTheMarkAreReadOnce(t *testing.T) {
 			}
 			return q.lines(file)
 		}
+		insert(1)
 		first := read(nil, top)
-		q.exec("INSERT INTO seen SELECT 2, at FROM seen WHERE id = 1")
+		insert(2)
 		if got := first + read(&top, "2999-01-01T00:00:00Z"); strings.Count(got, `{"id":1,`) != 1 || strings.Count(got, `{"id":2,`) != 1 {
 			q.t.Errorf("up to %s and from there on, read\n%s", top, got)
 		}
 	})
+}
+
+// topWithin gives the top of a column, and the second of the database's clock in
+// which that was asked for.
+func (q queried) topWithin(query source.Query) (top string, second time.Time) {
+	q.t.Helper()
+	for {
+		before, err := q.db.Now(q.t.Context())
+		if err != nil {
+			q.t.Fatal(err)
+		}
+		if top, err = query.WatermarkTop(q.t.Context(), q.db, "at", 0); err != nil {
+			q.t.Fatal(err)
+		}
+		after, err := q.db.Now(q.t.Context())
+		if err != nil {
+			q.t.Fatal(err)
+		}
+		if second = before.Truncate(time.Second); second.Equal(after.Truncate(time.Second)) {
+			return top, second
+		}
+	}
 }
 
 func lowOf(text string) *string {
