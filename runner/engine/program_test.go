@@ -137,7 +137,7 @@ func TestARecordThatCrashesAProgramIsFound(t *testing.T) {
 
 func TestARecordThatHangsAProgramIsFound(t *testing.T) {
 	b := programmed(t, api.PerSlot, "33=hang")
-	b.job.MaxFailed, b.job.Predict.RequestTimeout = "5%", "300ms"
+	b.job.MaxFailed, b.job.Predict.RequestTimeout = "5%", "600ms" // a program may be slow to start
 	run := b.run()
 	if run.State != api.RunIncomplete {
 		t.Fatalf("run is %s(%s): %s", run.State, run.Reason, run.Message)
