@@ -62,8 +62,8 @@ func pollEnd(pid int) {
 		return
 	}
 	_ = conn.Read(func(fd uintptr) bool {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+		events, err := poll(fd, unix.POLLIN)
+		return events != 0 || err != nil
 	})
 }
 

@@ -62,11 +62,21 @@ func (t *talk) close() {
 // silent tells that nothing waits to be read: what a process writes unasked is
 // no answer to what it is asked next.
 func (t *talk) silent() bool {
-	waiting, err := 0, error(nil)
-	controlErr := t.answers.Control(func(fd uintptr) {
-		waiting, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-	})
-	return errors.Join(controlErr, err) == nil && waiting == 0
+	events, err := int16(0), error(nil)
+	controlErr := t.answers.Control(func(fd uintptr) { events, err = poll(fd, unix.POLLIN) })
+	return errors.Join(controlErr, err) == nil && events == 0
+}
+
+// poll tells which of the events, or of those that nobody has to ask for, a file
+// has now. A signal to our own threads, which Go sends when it likes, says
+// nothing about the file.
+func poll(fd uintptr, events int16) (int16, error) {
+	polled := []unix.PollFd{{Fd: int32(fd), Events: events}}
+	for {
+		if _, err := unix.Poll(polled, 0); !errors.Is(err, unix.EINTR) {
+			return polled[0].Revents, err
+		}
+	}
 }
 
 // unheard tells that nobody reads a process's stdin any more.
@@ -75,13 +85,9 @@ func (t *talk) unheard() bool {
 	if err != nil {
 		return true
 	}
-	gone := false
-	controlErr := conn.Control(func(fd uintptr) {
-		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-		_, err = unix.Poll(polled, 0)
-		gone = polled[0].Revents&unix.POLLERR != 0
-	})
-	return controlErr != nil || err == nil && gone
+	events := int16(0)
+	controlErr := conn.Control(func(fd uintptr) { events, err = poll(fd, unix.POLLOUT) })
+	return controlErr != nil || err == nil && events&unix.POLLERR != 0
 }
 
 // send writes what is asked, beside the reading of the answer: either pipe may
@@ -129,9 +135,11 @@ func (t *talk) receive(e *errand) (err error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		var n int
-		n, err = unix.Read(int(fd), t.out[len(t.out):cap(t.out)])
+		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+			n, err = unix.Read(int(fd), t.out[len(t.out):cap(t.out)])
+		}
 		switch {
-		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
 			return false
 		case err != nil:
 			return true
