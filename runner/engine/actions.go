@@ -170,14 +170,29 @@ func resume(tx *store.Tx, run store.Run, redrive bool) error {
 	return tx.Resume(run.ID)
 }
 
+// errMovedOn says that a run's row is another one than what was read of files
+// belongs to.
+var errMovedOn = errors.New("the run has moved on since its files were read")
+
 // Accept publishes what a withheld run has staged, in spite of its failures,
 // as incomplete(accepted).
 func (e *Engine) Accept(ctx context.Context, id, reason, actor string) (api.Run, error) {
 	if reason == "" {
 		return api.Run{}, &api.Error{Code: api.CodeInvalid, Pointer: "/reason", Message: "is required: say why incomplete predictions may be published"}
 	}
+	defer e.Wake()
+	for {
+		// What the runner itself writes of a run that has just ended is no
+		// conflict to hand to a caller.
+		if run, err := e.accept(ctx, id, reason, actor); !errors.Is(err, errMovedOn) {
+			return run, err
+		}
+	}
+}
+
+func (e *Engine) accept(ctx context.Context, id, reason, actor string) (api.Run, error) {
 	ahead, aheadErr := e.beforeAccept(ctx, id)
-	run, err := e.act(ctx, id, func(tx *store.Tx, run store.Run) error {
+	return e.act(ctx, id, func(tx *store.Tx, run store.Run) error {
 		if !run.Withheld && run.State != api.RunStopped {
 			return api.Errorf(api.CodeConflict, "", "run %s is %s and not withheld: there is nothing to accept", id, run.State)
 		}
@@ -197,6 +212,9 @@ func (e *Engine) Accept(ctx context.Context, id, reason, actor string) (api.Run,
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
+		if ahead.execution != nil && ahead.run.Version != run.Version {
+			return errMovedOn
+		}
 		if aheadErr != nil {
 			return aheadErr
 		}
@@ -206,13 +224,8 @@ func (e *Engine) Accept(ctx context.Context, id, reason, actor string) (api.Run,
 		if err := tx.ClaimOwed(run.ID); err != nil {
 			return err
 		}
-		if ahead.run.Version != run.Version {
-			return api.Errorf(api.CodeConflict, "try again", "run %s has just changed", id)
-		}
 		return ahead.accept(tx, reason, actor)
 	})
-	e.Wake()
-	return run, err
 }
 
 // acceptance is a run about to be accepted, with all that has to be read of

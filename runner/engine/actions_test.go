@@ -86,6 +86,46 @@ func TestAcceptPublishesWhatIsStaged(t *testing.T) {
 	}
 }
 
+// A run that has just ended is still written by the runner: what that moves
+// while an accept reads is read again, and is nobody's conflict.
+func TestAcceptReadsAgainWhatMovesUnderIt(t *testing.T) {
+	b := newBench(t)
+	b.job.Parallelism = new(int64(1))
+	b.outage("41")
+	run := b.run()
+	moves := 0
+	ctx := asked{t.Context(), func() {
+		if moves++; moves > 3 {
+			return
+		}
+		must(t, b.store.Write(t.Context(), func(tx *store.Tx) error {
+			now, err := tx.Run(run.ID)
+			if err != nil {
+				return err
+			}
+			_, err = tx.Settling(now)
+			return err
+		}))
+	}}
+	if _, err := b.engine.Accept(ctx, run.ID, "the rest can wait", "test"); err != nil || moves < 4 {
+		t.Fatalf("accepted after %d moves: %v", moves, err)
+	}
+	if run = b.until(run.ID, func(run store.Run) bool { return run.State == api.RunIncomplete }); run.Counts.Committed != 40 {
+		t.Errorf("%d records committed, want 40", run.Counts.Committed)
+	}
+}
+
+// asked is a context that tells when somebody is about to wait under it.
+type asked struct {
+	context.Context
+	tell func()
+}
+
+func (a asked) Done() <-chan struct{} {
+	a.tell()
+	return a.Context.Done()
+}
+
 func TestCancelStopsARunAndPublishesNothing(t *testing.T) {
 	b := newBench(t)
 	b.server.Inject(predicttest.Fault{Record: "41", Hang: true})
