@@ -103,8 +103,16 @@ func (q *question) keep(ctx context.Context, part span, response *predict.Respon
 }
 
 // halve sends the halves of a part that is too large; later requests are no
-// larger.
+// larger. One that was on its way when the size shrank says nothing new.
 func (q *question) halve(ctx context.Context, part span, cause error) error {
+	if now := int(q.a.d.rows.current()); now < part.hi-part.lo {
+		for lo := part.lo; lo < part.hi; lo += now {
+			if err := q.ask(ctx, span{lo, min(lo+now, part.hi)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	half := (part.hi - part.lo) / 2
 	if err := q.a.d.shrink(ctx, int64(half), cause); err != nil {
 		return err
@@ -214,7 +222,10 @@ func (q *question) together(ctx context.Context, part span) error {
 	case !refuses(err) && !tooLarge(err):
 		return nil // the halves stand, whatever this was
 	}
-	return q.a.d.shrink(ctx, int64(part.hi-part.lo)/2, err)
+	if size := int64(part.hi - part.lo); size <= q.a.d.rows.current() {
+		return q.a.d.shrink(ctx, size/2, err)
+	}
+	return nil // it was on its way when the size shrank
 }
 
 // refuses tells an answer that says something is wrong with the records, or
