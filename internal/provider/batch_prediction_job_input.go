@@ -117,7 +117,7 @@ func inputSQLSchema() schema.Attribute {
 			"watermark": schema.SingleNestedAttribute{
 				Optional: true, MarkdownDescription: fmt.Sprintf("With mode `%s` only, and required there: what tells new rows from those that runs have taken.", api.ModeWatermark),
 				Attributes: map[string]schema.Attribute{
-					"column": schema.StringAttribute{Required: true, MarkdownDescription: "Column of the query, of timestamps or dates, that grows with each change of a row: the time of the change."},
+					"column": schema.StringAttribute{Required: true, MarkdownDescription: "Column of the query, of timestamps or dates, that grows with each change of a row: the time of the change. One without a time zone holds UTC."},
 					"start": schema.StringAttribute{
 						Required:            true,
 						MarkdownDescription: fmt.Sprintf("Where the first run begins: `%s`, `%s`, or a date or time (UTC unless it says a zone), above which rows are new. `now` is when the first run is planned.", api.StartBeginning, api.StartNow),

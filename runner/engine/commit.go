@@ -65,7 +65,7 @@ func (x *execution) nextRevision(ctx context.Context) (int64, error) {
 // but publishing itself.
 func (x *execution) commit(ctx context.Context) error {
 	if additive(x.job) { // what a table refuses must be known before the run is judged
-		err := x.revealHidden(ctx)
+		err := errors.Join(x.revealHidden(ctx), x.revealHidden(ctx)) // twice: what stays hidden while the table has taken nothing
 		if failure, ok := errors.AsType[*api.Failure](err); ok && failure.Reason == api.ReasonPublish {
 			return failure
 		}
@@ -92,12 +92,7 @@ func (x *execution) commit(ctx context.Context) error {
 		x.run = counted // with the launches of this execution, too
 		end := judge(counted.Counts, x.job.MaxFailed, max)
 		if end.State == api.RunFailed {
-			// What a redrive has not bettered is as it was, before the memory moves.
-			if err := errors.Join(tx.ReleaseAll(x.run.ID), tx.RestoreRedriven(x.run.ID)); err != nil {
-				return err
-			}
-			return x.move(tx, store.RunChange{To: end.State, Actor: "runner", Reason: end.Reason, Message: end.Message,
-				KeepStaging: tx.Now.Add(x.job.KeepWithheld.Value())})
+			return x.withhold(tx, end)
 		}
 		if m := counted.MiniBatches; m.Pending+m.Running+m.RetryWait+m.Cancelled > 0 {
 			return fmt.Errorf("run %s is not done: %d mini-batches are left", x.run.ID, m.Pending+m.Running+m.RetryWait+m.Cancelled)
@@ -113,6 +108,16 @@ func (x *execution) commit(ctx context.Context) error {
 	}
 	failpoint.Here("publish.intent")
 	return x.publish(ctx)
+}
+
+// withhold fails a run and keeps what it has staged.
+func (x *execution) withhold(tx *store.Tx, end verdict) error {
+	// What a redrive has not bettered is as it was, before the memory moves.
+	if err := errors.Join(tx.ReleaseAll(x.run.ID), tx.RestoreRedriven(x.run.ID)); err != nil {
+		return err
+	}
+	return x.move(tx, store.RunChange{To: end.State, Actor: "runner", Reason: end.Reason, Message: end.Message,
+		KeepStaging: tx.Now.Add(x.job.KeepWithheld.Value())})
 }
 
 // intent is what publishing will do. Nothing new to show leaves the output as
@@ -149,14 +154,20 @@ func (x *execution) intent(tx *store.Tx, counted store.Run, end verdict, ahead p
 // before a crash. Errors are retried; when that takes too long the run fails,
 // its staging kept.
 func (x *execution) publish(ctx context.Context) error {
-	intent := x.run.Intent
 	pause, since := publishPause, x.e.Now()
 	told := false
 	var gone map[int64]sink.Gone
-	for !intent.NoOutput {
+	for !x.run.Intent.NoOutput {
 		var err error
 		if gone, err = x.publishOnce(ctx); err == nil {
 			break
+		}
+		if refused, ok := errors.AsType[*sink.Refused](err); ok {
+			if err = x.decideAgain(ctx, refused); err == nil && x.run.State == api.RunFailed {
+				return nil
+			} else if err == nil {
+				continue
+			}
 		}
 		failure, final := errors.AsType[*api.Failure](err)
 		final = final && (failure.Reason == api.ReasonOutputTaken || failure.Reason == api.ReasonPublish)
@@ -175,6 +186,7 @@ func (x *execution) publish(ctx context.Context) error {
 		}
 		pause = min(2*pause, publishPauseMax)
 	}
+	intent := x.run.Intent
 	err := x.e.Store.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		if err := errors.Join(tx.CommitStaged(x.run.ID, perMiniBatch(gone)), tx.Published(x.run.ID)); err != nil {
 			return err
@@ -237,9 +249,17 @@ func (x *execution) manifest(state api.RunState, reason api.Reason, revision int
 // parts are those of the output, staged and committed, and a hash that tells
 // their list from any other.
 func (x *execution) parts() (parts []sink.PublishedPart, list string, err error) {
+	return x.partsWith(nil)
+}
+
+// partsWith is parts, with some mini-batches as they will be.
+func (x *execution) partsWith(changed map[int64]store.MiniBatch) (parts []sink.PublishedPart, list string, err error) {
 	digest := sha256.New()
 	attempt := ""
 	err = x.e.Store.Parts(x.run.ID, func(m store.MiniBatch) error {
+		if now, ok := changed[m.Number]; ok {
+			m = now
+		}
 		if m.StagedRecords == 0 {
 			return nil // all its records are dead letters
 		}
@@ -268,7 +288,7 @@ func note(digest hash.Hash, m store.MiniBatch) {
 
 // part is a mini-batch's staged part.
 func (x *execution) part(m store.MiniBatch) sink.PublishedPart {
-	part := sink.PublishedPart{MiniBatch: m.Number, Input: int(m.File), DeadLettered: m.DeadLettered,
+	part := sink.PublishedPart{MiniBatch: m.Number, Input: int(m.File), DeadLettered: m.DeadLettered, Redriven: m.Redrive,
 		Staged: sink.Staged{Path: m.StagedPath, Records: m.StagedRecords, Bytes: m.Bytes, SHA256: m.SHA256}}
 	if additive(x.job) && m.Redrive { // what was committed before is not in the part
 		part.Records -= m.Kept + m.Gone.Total()

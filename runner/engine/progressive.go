@@ -115,7 +115,10 @@ func (x *execution) reveal(ctx context.Context, m store.MiniBatch, staged store.
 	part := sink.PublishedPart{MiniBatch: m.Number, Staged: sink.Staged{Path: staged.Path, Records: staged.Records, Bytes: staged.Bytes, SHA256: staged.SHA256}}
 	gone, err := x.out.Show(ctx, part, x.planColumns())
 	if refused, ok := errors.AsType[*sink.Refused](err); ok {
-		if m, part, err = x.leaveOut(ctx, m, part, refused); err != nil {
+		if theirs, err := x.blame(refused); err != nil || !theirs {
+			return err // the end of the run shows what it can
+		}
+		if m, part, err = x.leaveOut(ctx, m, part, refused.Records[m.Number]); err != nil {
 			return err
 		}
 		gone, err = x.out.Show(ctx, part, x.planColumns())

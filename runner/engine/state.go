@@ -41,7 +41,7 @@ var runTransitions = []transition[api.RunState]{
 
 	{api.RunCommitting, api.RunSucceeded, "every planned record is published"},
 	{api.RunCommitting, api.RunIncomplete, "records failed, within max_failed"},
-	{api.RunCommitting, api.RunFailed, "publishing fails for an hour"},
+	{api.RunCommitting, api.RunFailed, "publishing fails for an hour, or the table refuses too many records"},
 
 	{api.RunIncomplete, api.RunQueued, "retry"},
 	{api.RunFailed, api.RunQueued, "retry"},

@@ -26,23 +26,31 @@ type table struct {
 func intoTable(t *testing.T, test func(b *table)) {
 	t.Helper()
 	inMemory(t, func(b *bench) {
-		path := filepath.Join(b.dir, "items.db")
-		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)")
-		must(t, err)
-		defer db.Close() //nolint:errcheck // a test's
-		dsn := filepath.Join(b.dir, "dsn")
-		must(t, os.WriteFile(dsn, []byte("sqlite://"+path+"\n"), 0o600))
-		i := &table{b, db}
-		i.exec(`CREATE TABLE items (id INTEGER PRIMARY KEY, score REAL, predicted_for TEXT)`)
-		for id := 1; id <= 30; id++ {
-			i.exec(`INSERT INTO items (id) VALUES (?)`, id)
-		}
-		b.job.Predict.Outputs = map[string]string{"score": "score"}
-		b.job.Output = api.Output{SQL: &api.OutputSQL{DSN: api.SecretRef{File: dsn}, Table: "items", Write: api.WriteUpdate}}
-		b.job.Parallelism = new(int64(1))
+		i := newTable(b, 30)
+		defer i.db.Close() //nolint:errcheck // a test's
 		test(i)
 		b.stop()
 	})
+}
+
+// newTable has a bench's job update the rows of so many items, in a database
+// that no crash of the runner takes away.
+func newTable(b *bench, items int) *table {
+	path := filepath.Join(filepath.Dir(b.input), "items.db")
+	must(b.t, os.MkdirAll(filepath.Dir(path), 0o755))
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_txlock=immediate")
+	must(b.t, err)
+	dsn := filepath.Join(filepath.Dir(b.input), "dsn")
+	must(b.t, os.WriteFile(dsn, []byte("sqlite://"+path+"\n"), 0o600))
+	i := &table{b, db}
+	i.exec(`CREATE TABLE items (id INTEGER PRIMARY KEY, score REAL, predicted_for TEXT)`)
+	for id := 1; id <= items; id++ {
+		i.exec(`INSERT INTO items (id) VALUES (?)`, id)
+	}
+	b.job.Predict.Outputs = map[string]string{"score": "score"}
+	b.job.Output = api.Output{SQL: &api.OutputSQL{DSN: api.SecretRef{File: dsn}, Table: "items", Write: api.WriteUpdate}}
+	b.job.Parallelism = new(int64(1))
+	return i
 }
 
 func (i *table) exec(statement string, args ...any) {

@@ -34,7 +34,7 @@ func judge(c api.Counts, maxFailed string, max api.Threshold) verdict {
 		return verdict{api.RunFailed, api.ReasonNothingSucceeded, fmt.Sprintf("none of %s records was committed: %s had no row to be written to",
 			api.Thousands(c.Planned), api.Thousands(c.Gone))}
 	case done == 0 && c.Planned > 0:
-		return verdict{api.RunFailed, api.ReasonNothingSucceeded, fmt.Sprintf("none of %s records was predicted", api.Thousands(c.Planned))}
+		return verdict{api.RunFailed, api.ReasonNothingSucceeded, fmt.Sprintf("none of %s records was committed", api.Thousands(c.Planned))}
 	case failed > 0:
 		return verdict{api.RunIncomplete, "", fmt.Sprintf("%s of %s records failed, within max_failed %s", api.Thousands(failed), api.Thousands(c.Planned), maxFailed)}
 	default:

@@ -254,7 +254,7 @@ func (d *dispatcher) releaseUnproven(ctx context.Context, a *attempt, cause *unp
 	if tried < min(unprovenLimit, open) {
 		return outcome{}
 	}
-	hint, what := "check predict.features and predict.model against the input", "were refused"
+	hint, what := "check predict.features, predict.outputs and predict.model against what the server takes and answers", "were refused"
 	if d.x.job.Predict.Program != nil { // which has no model
 		hint = "check what predict.program reads and writes against the input"
 	}

@@ -43,6 +43,7 @@ type PublishedPart struct {
 	Staged
 	DeadLettered int64  // records of the mini-batch that are dead letters
 	Fingerprint  string // of the model that predicted it, where a run may mix models
+	Redriven     bool   // it holds dead letters that were sent again
 }
 
 // Publish puts the folder in place and moves the pointer. It may be called

@@ -187,20 +187,22 @@ func (t *Table) Committed(ctx context.Context, parts []PublishedPart) (map[int64
 }
 
 // Publish commits what is staged only: all of it in one transaction, or what
-// could not be shown while the run was under way.
+// could not be shown while the run was under way. A redrive is one transaction,
+// so that nothing of it is visible where the table refuses some of its records.
+// That is a *Refused; the caller decides what becomes of them.
 func (t *Table) Publish(ctx context.Context, p Publication) (map[int64]Gone, error) {
 	staged := slices.DeleteFunc(slices.Clone(p.Parts), func(part PublishedPart) bool { return part.Path == "" })
 	slices.SortFunc(staged, func(a, b PublishedPart) int { return int(a.MiniBatch - b.MiniBatch) })
-	units := [][]PublishedPart{staged}
+	var units [][]PublishedPart
 	if !t.whole {
-		units = slices.Collect(slices.Chunk(staged, 1))
+		first := slices.DeleteFunc(slices.Clone(staged), func(part PublishedPart) bool { return part.Redriven })
+		staged = slices.DeleteFunc(staged, func(part PublishedPart) bool { return !part.Redriven })
+		units = slices.Collect(slices.Chunk(first, 1))
 	}
+	units = append(units, staged)
 	gone := map[int64]Gone{}
 	for _, unit := range units {
 		of, err := t.commit(ctx, unit, p.Columns)
-		if refused, ok := errors.AsType[*Refused](err); ok { // it was not when the run was judged
-			return nil, api.Fail(api.ReasonPublish, "correct the table or the record, and retry the run", refused)
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -236,7 +238,7 @@ func (t *Table) commit(ctx context.Context, parts []PublishedPart, columns []api
 	case Passes(err), some:
 		return nil, err
 	case told:
-		return nil, api.Fail(api.ReasonPublish, failure.Hint, err)
+		return nil, api.Fail(api.ReasonPublish, failure.Hint, fmt.Errorf("commit to table %s: %w", t.table.Name, failure.Err))
 	default:
 		return nil, api.Fail(api.ReasonPublish, tableHint, err)
 	}
@@ -268,33 +270,52 @@ func (t *Table) write(ctx context.Context, parts []PublishedPart, columns []api.
 	return gone, nil
 }
 
-// noneOf is how many records a mini-batch has at least whose table is judged by
+// noneOf is how many records are at least written to a table that is judged by
 // that it takes none of them.
 const noneOf = 5
 
-// Refused is a mini-batch of which the table does not take some records, for what
-// is in them. Nothing of it was committed.
+// Refused are records that the table does not take, for what is in them. Nothing
+// was committed of the transaction that was to write them.
 type Refused struct {
-	MiniBatch int64
-	Records   []database.Refusal // by their places in the part
+	Records map[int64][]database.Refusal // by mini-batch, and by their places in its part
+	Of      int64                        // records in that transaction
 }
 
 func (r *Refused) Error() string {
-	first := r.Records[0]
-	text := fmt.Sprintf("mini-batch %d, record with %s: %s", r.MiniBatch, first.Key, first.Reason)
-	if more := len(r.Records) - 1; more > 0 {
-		text += fmt.Sprintf("; and %s more", api.Counted(int64(more), "record"))
+	number := slices.Min(slices.Collect(maps.Keys(r.Records)))
+	first := r.Records[number][0]
+	text := fmt.Sprintf("mini-batch %d, record with %s: %s", number, first.Key, first.Reason)
+	if more := r.count() - 1; more > 0 {
+		text += fmt.Sprintf("; and %s more", api.Counted(more, "record"))
 	}
 	return text
 }
 
-// refused finds the records that an error speaks of. A table that takes none of
-// a mini-batch is none for these predictions, whatever is in them.
+// All tells whether the table takes none of many records: that may be the
+// table's fault, not theirs.
+func (r *Refused) All() bool {
+	for _, records := range r.Records {
+		if slices.ContainsFunc(records, func(r database.Refusal) bool { return r.Unset }) {
+			return false // where it takes no NULL, it is the prediction's
+		}
+	}
+	return r.Of >= noneOf && r.count() == r.Of
+}
+
+func (r *Refused) count() (total int64) {
+	for _, records := range r.Records {
+		total += int64(len(records))
+	}
+	return total
+}
+
+// refused finds the records that an error speaks of.
 func (t *Table) refused(ctx context.Context, parts []PublishedPart, columns []api.Column, cause error) error {
 	db, err := t.open(ctx)
 	if err != nil {
 		return err
 	}
+	found := Refused{Records: map[int64][]database.Refusal{}}
 	for _, part := range parts {
 		unit, err := t.unit(part, columns)
 		if err != nil {
@@ -304,16 +325,15 @@ func (t *Table) refused(ctx context.Context, parts []PublishedPart, columns []ap
 		if err != nil {
 			return err
 		}
-		unset := slices.ContainsFunc(records, func(r database.Refusal) bool { return r.Unset })
-		if n := int64(len(records)); n == part.Records && n >= noneOf && !unset {
-			return api.Fail(api.ReasonPublish, "correct the columns of the table, or predict.outputs",
-				fmt.Errorf("the table takes none of the %s of mini-batch %d; record with %s: %s", api.Counted(n, "record"), part.MiniBatch, records[0].Key, records[0].Reason))
-		}
 		if len(records) > 0 {
-			return &Refused{MiniBatch: part.MiniBatch, Records: records}
+			found.Records[part.MiniBatch] = records
 		}
+		found.Of += part.Records
 	}
-	return cause
+	if len(found.Records) == 0 {
+		return cause
+	}
+	return &found
 }
 
 // unit is a mini-batch as the database is told of it. The path of its part

@@ -458,15 +458,25 @@ func (s *Store) TopErrors(run string, limit int) ([]api.TopError, error) {
 
 // DeadPlaces are the places in a mini-batch of its dead letters.
 func (s *Store) DeadPlaces(run string, miniBatch int64) (map[int64]bool, error) {
+	return s.places(`SELECT position FROM dead_letters WHERE run_id = $1 AND mini_batch = $2`, run, miniBatch)
+}
+
+// RedrivenPlaces are those of dead letters that were predicted when they were
+// sent again, which is not visible yet.
+func (s *Store) RedrivenPlaces(run string, miniBatch int64) (map[int64]bool, error) {
+	return s.places(`SELECT position FROM dead_letters WHERE run_id = $1 AND mini_batch = $2 AND redriven = 1`, run, miniBatch)
+}
+
+func (s *Store) places(query, run string, miniBatch int64) (map[int64]bool, error) {
 	places, err := list(s.reader(), func(rows *sql.Rows) (place int64, err error) {
 		err = rows.Scan(&place)
 		return place, err
-	}, `SELECT position FROM dead_letters WHERE run_id = $1 AND mini_batch = $2`, run, miniBatch)
-	dead := map[int64]bool{}
+	}, query, run, miniBatch)
+	set := map[int64]bool{}
 	for _, place := range places {
-		dead[place] = true
+		set[place] = true
 	}
-	return dead, err
+	return set, err
 }
 
 // DeadLetters calls yield for each dead letter of a run, in input order.

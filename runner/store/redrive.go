@@ -72,6 +72,12 @@ func (t *Tx) replaceDeadLetters(run string, miniBatch int64, letters []PlacedDea
 	if err := t.exec(`UPDATE dead_letters SET redriven = 1 WHERE run_id = $1 AND mini_batch = $2`, run, miniBatch); err != nil {
 		return err
 	}
+	return t.keepDead(run, miniBatch, letters)
+}
+
+// keepDead says of letters that were sent again that their records are dead,
+// still.
+func (t *Tx) keepDead(run string, miniBatch int64, letters []PlacedDeadLetter) error {
 	for _, letter := range letters {
 		if err := t.exec(`UPDATE dead_letters SET redriven = 0, body = $1 WHERE run_id = $2 AND mini_batch = $3 AND position = $4`,
 			encode(letter.DeadLetter), run, miniBatch, letter.Position); err != nil {
