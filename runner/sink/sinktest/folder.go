@@ -1,6 +1,7 @@
 // Package sinktest judges a published folder from outside, as a reader would:
-// it shares no code with what wrote it but the manifest's type. And it holds
-// what outputs must do in every kind of object store, as tests.
+// it shares no code with what wrote it but the manifest's type. And it holds, as
+// tests, what outputs of files must do wherever they lie, in every format and
+// layout, and what those in object stores must.
 package sinktest
 
 import (

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -75,7 +75,13 @@ const folder = "dt=2026-11-21/" // of night
 // run opens the place for a run of a job, at so many days after night.
 func (o *output) run(t *testing.T, job, run string, days int) *sink.Objects {
 	t.Helper()
-	out := api.OutputFiles{URI: o.URI + "dt={date}/", Format: api.FormatJSONL}
+	return o.open(t, api.OutputFiles{Format: api.FormatJSONL}, job, run, days)
+}
+
+// open is run, for an output of any form.
+func (o *output) open(t *testing.T, out api.OutputFiles, job, run string, days int) *sink.Objects {
+	t.Helper()
+	out.URI = o.URI + "dt={date}/"
 	opened, err := sink.OpenObjects(durabletest.NoSync(), filepath.Join(o.local, job, run), o.Stores, out, job, "uid-of-"+job,
 		api.Occasion{Occurrence: night.AddDate(0, 0, days), Run: run})
 	if err != nil {
@@ -143,13 +149,8 @@ func (o *output) contents(t *testing.T) map[string]string {
 // holds checks the names below the folder, and what a reader finds there.
 func (o *output) holds(t *testing.T, revision int64, names ...string) sink.Manifest {
 	t.Helper()
-	files, found := fstest.MapFS{}, []string{}
-	for key, content := range o.contents(t) {
-		if name, inside := strings.CutPrefix(key, folder); inside {
-			files[name], found = &fstest.MapFile{Data: []byte(content)}, append(found, name)
-		}
-	}
-	slices.Sort(found)
+	files := o.files(t)
+	found := slices.Sorted(maps.Keys(files))
 	if want := slices.Sorted(slices.Values(append(names, "_MANIFEST.json", "_SUCCESS"))); !slices.Equal(found, want) {
 		t.Errorf("the folder holds %v, want %v", found, want)
 	}

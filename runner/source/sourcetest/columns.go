@@ -20,10 +20,10 @@ func foldersNameColumns(t *testing.T, p Place) {
 			in.Files.HivePartitions = new(true)
 			files := p.find(t, in, "country", "id")
 			got := p.read(t, files, 10, "city", "id", "country", "text")
-			if want := []string{"Köln|1|DE|a", "Köln|2|DE|b", "a/b|1|<nil>|a"}; !slices.Equal(got, want) {
+			if want := []string{"Köln|1|DE|a", "Köln|2|DE|b", "a/b|1|<null>|a"}; !slices.Equal(got, want) {
 				t.Errorf("read %q, want %q", got, want)
 			}
-			if got := p.read(t, files, 10, "country"); !slices.Equal(got, []string{"DE", "DE", "<nil>"}) {
+			if got := p.read(t, files, 10, "country"); !slices.Equal(got, []string{"DE", "DE", "<null>"}) {
 				t.Errorf("read %q of the folders alone", got)
 			}
 			if got, err := p.Inputs.Columns(t.Context(), files); err != nil || strings.Join(got, " ") != "id text x country city" {

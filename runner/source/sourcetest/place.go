@@ -32,6 +32,7 @@ type Place struct {
 func Conforms(t *testing.T, empty func(t *testing.T) Place) {
 	for name, check := range map[string]func(*testing.T, Place){
 		"records are the same in every format and compression": sameRecords,
+		"CSV of others is read as it is described":             foreignCSV,
 		"files come in the order of their names":               inOrder,
 		"a file that changes after planning is not read":       notChanged,
 		"a file that goes after planning is not read":          notGone,
