@@ -91,3 +91,28 @@ func TestFeaturesThatNobodyNamesAreTheColumnsThatAreLeft(t *testing.T) {
 		})
 	}
 }
+
+// What no reader would take is not written: it would be staged, and could never
+// be published.
+func TestARecordThatIsTooLargeOnceItIsWritten(t *testing.T) {
+	inMemory(t, func(b *bench) {
+		lines := records(30)
+		for i, line := range lines {
+			lines[i] = line + ",note"
+		}
+		lines[7] = "7,7,0.5," + strings.Repeat("\t", 9<<20) // twice as long in JSON
+		b.writeInput(lines)
+		b.job.Output.Files.Format, b.job.Output.Keep = api.FormatJSONL, []string{"id", "note"}
+		b.start()
+		run := b.rested(b.queue(occurrence).ID)
+		if run.State != api.RunIncomplete || run.Counts.Committed != 29 {
+			t.Errorf("the run is %s(%s), %+v: %s", run.State, run.Reason, run.Counts, run.Message)
+		}
+		must(t, b.store.DeadLetters(run.ID, func(letter api.DeadLetter) error {
+			if letter.Class != api.ClassData || letter.Key["id"] != "7" || !strings.Contains(letter.Error, "would be larger than 16 MiB") {
+				t.Errorf("the dead letter is %+v", letter)
+			}
+			return nil
+		}))
+	})
+}

@@ -346,16 +346,21 @@ func (a *attempt) writePieces(ctx context.Context, b *batch) error {
 func (a *attempt) writeRow(b *batch, at int, response *predict.Response, row int) error {
 	b.cells = append(b.cells[:0], b.kept[at*len(a.keep):(at+1)*len(a.keep)]...)
 	b.cells = response.Values(row, b.cells)
-	if why := a.unusable(response, row, b.cells); why != nil {
-		now := a.d.x.e.Now()
-		a.refuse(b, condemned{at: at, class: api.ClassData, reason: why.Error(), attempts: 1, first: now, last: now})
-		if a.d.x.complete() {
-			return errBadRecord
+	why := a.unusable(response, row, b.cells)
+	if why == nil {
+		err := a.part.Write(b.cells)
+		if !errors.Is(err, format.ErrTooLarge) {
+			a.rows++
+			return err
 		}
-		return nil
+		why = fmt.Errorf("its prediction, with what is kept of the record, %w", format.ErrTooLarge)
 	}
-	a.rows++
-	return a.part.Write(b.cells)
+	now := a.d.x.e.Now()
+	a.refuse(b, condemned{at: at, class: api.ClassData, reason: why.Error(), attempts: 1, first: now, last: now})
+	if a.d.x.complete() {
+		return errBadRecord
+	}
+	return nil
 }
 
 // unusable says why a record's prediction, though it is an answer, can't be

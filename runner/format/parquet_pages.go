@@ -186,7 +186,9 @@ func (s *pageStream) next() error {
 		}
 		switch header.Type {
 		case parquetformat.DataPage, parquetformat.DataPageV2:
-			return s.load(header, size)
+			if pageValues(header) > 0 { // the library fails on one without levels
+				return s.load(header, size)
+			}
 		case parquetformat.DictionaryPage:
 			if !s.dictionary {
 				s.dictionary = true

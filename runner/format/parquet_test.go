@@ -136,6 +136,21 @@ func TestParquetIsReadFromAnyRow(t *testing.T) {
 	}
 }
 
+// pyarrow ends a row group with a page that holds nothing where the page before
+// it was full with the last row.
+func TestParquetPagesWithoutValuesArePassedOver(t *testing.T) {
+	p := openParquet(t, testdata(t, "empty_pages.parquet"))
+	for first := range p.Rows() {
+		var want []string
+		for row := first; row < p.Rows(); row++ {
+			want = append(want, fmt.Sprintf(`{"list":["%[1]c","%[1]c","%[1]c"]}`, "abcdefg"[row]))
+		}
+		if got := rowsOf(t, p, first, p.Rows()-first, nil); !slices.Equal(got, want) {
+			t.Errorf("from row %d on: got %s, want %s", first, got, want)
+		}
+	}
+}
+
 func TestParquetReadRefuses(t *testing.T) {
 	p := openParquet(t, testdata(t, "codec_none.parquet"))
 	for _, bounds := range [][2]int64{{-1, 1}, {0, -1}, {301, 0}, {0, 301}, {1, 1 << 62}} {

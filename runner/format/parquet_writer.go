@@ -135,6 +135,13 @@ func (w *parquetWriter) Write(values []Value) error {
 	if w.err != nil {
 		return w.err
 	}
+	size := 0
+	for _, v := range values {
+		size += len(v.Bytes)
+	}
+	if size > MaxRecord {
+		return ErrTooLarge
+	}
 	for i, v := range values {
 		t := &w.types[i]
 		encoded, err := w.encoder.encode(t, v)

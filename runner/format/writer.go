@@ -10,10 +10,15 @@ import (
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
 
+// ErrTooLarge is a record that would be larger than MaxRecord.
+var ErrTooLarge = fmt.Errorf("would be larger than %d MiB, which no record may be", MaxRecord>>20)
+
 // Writer writes records of one fixed set of columns. What it writes is a
 // function of the values alone. After an error every call gives that error.
 type Writer interface {
-	// Write writes one record: one value per column, in their order.
+	// Write writes one record: one value per column, in their order. A record
+	// above MaxRecord, which no reader would take, is ErrTooLarge: nothing of it
+	// was written, and others may follow.
 	Write(values []Value) error
 	// Copy writes a record as such a Writer has written it before, its line
 	// end included.
@@ -62,6 +67,15 @@ func (o *output) begin(values []Value) error {
 		o.err = fmt.Errorf("write record: %d values for %d columns", len(values), o.columns)
 	}
 	return o.err
+}
+
+// endRecord ends a record that begins at start, with its line end.
+func (o *output) endRecord(start int) error {
+	if len(o.buf)-start > MaxRecord+1 {
+		o.buf = o.buf[:start]
+		return ErrTooLarge
+	}
+	return o.end()
 }
 
 func (o *output) end() error {
@@ -137,7 +151,7 @@ func (w *csvWriter) Write(values []Value) error {
 		w.buf = append(w.buf, `""`...)
 	}
 	w.buf = append(w.buf, '\n')
-	return w.end()
+	return w.endRecord(start)
 }
 
 var errNotAToken = errors.New("is not a JSON token")
@@ -213,7 +227,7 @@ func (w *jsonlWriter) Write(values []Value) error {
 	if err := w.begin(values); err != nil {
 		return err
 	}
-	to := w.buf
+	to, start := w.buf, len(w.buf)
 	for i := range values {
 		value := &values[i]
 		to = append(to, w.keys[i]...)
@@ -230,7 +244,7 @@ func (w *jsonlWriter) Write(values []Value) error {
 		}
 	}
 	w.buf = append(to, '}', '\n')
-	return w.end()
+	return w.endRecord(start)
 }
 
 // appendOneLine appends a JSON token without its line ends, which in JSON are

@@ -115,6 +115,25 @@ func TestWritersRefuse(t *testing.T) {
 	}
 }
 
+func TestARecordThatNoReaderWouldTakeIsNotWritten(t *testing.T) {
+	columns := []api.Column{{Name: "a", Type: "string"}}
+	for _, fileFormat := range []string{"csv", "jsonl", "parquet"} {
+		one, two := []format.Value{text("1")}, []format.Value{text("2")}
+		want := writtenTyped(t, fileFormat, columns, one, two)
+		var got bytes.Buffer
+		writer, err := format.NewWriter(fileFormat, &got, columns)
+		if err := errors.Join(err, writer.Write(one)); err != nil {
+			t.Fatal(err)
+		}
+		if err := writer.Write([]format.Value{text(strings.Repeat("x", format.MaxRecord+1))}); !errors.Is(err, format.ErrTooLarge) {
+			t.Errorf("%s: a record of more than 16 MiB gives %v", fileFormat, err)
+		}
+		if err := errors.Join(writer.Write(two), writer.Close()); err != nil || got.String() != want {
+			t.Errorf("%s: %d bytes were written, want %d: %v", fileFormat, got.Len(), len(want), err)
+		}
+	}
+}
+
 type full struct{}
 
 var errFull = errors.New("no space left")

@@ -62,3 +62,8 @@ for codec, version, index in [('none', '1.0', False), ('snappy', '2.0', True), (
 pq.write_table(table, 'encodings.parquet', use_dictionary=False, row_group_size=130, store_schema=False,
                column_encoding={'id': 'DELTA_BINARY_PACKED', 'share': 'BYTE_STREAM_SPLIT', 'name': 'DELTA_BYTE_ARRAY',
                                 'kind': 'DELTA_LENGTH_BYTE_ARRAY', 'list.list.element': 'DELTA_BINARY_PACKED', 'gaps': 'PLAIN'})
+
+# A page that is full with the last row of its row group is followed by one that holds nothing.
+lists = pa.table({'list': pa.array([[text] * 3 for text in 'abcdefg'], pa.list_(pa.string()))})
+pq.write_table(lists, 'empty_pages.parquet', compression='none', data_page_version='2.0', write_page_index=True,
+               row_group_size=3, data_page_size=64, write_batch_size=1, store_schema=False)
