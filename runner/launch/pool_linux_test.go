@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 )
@@ -117,17 +117,10 @@ func TestRequestsInFlightHaveProcessesOfTheirOwn(t *testing.T) {
 // goes when its new parent notices.
 func awaitGone(t *testing.T, pid int) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
+	await(t, fmt.Sprintf("process %d to be gone", pid), func() bool {
 		p, err := readProcess(pid)
-		if err != nil || p.zombie {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("process %d lives", pid)
-		}
-		time.Sleep(pollInterval)
-	}
+		return err != nil || p.zombie
+	})
 }
 
 func TestHowAProgramEndsTellsWhoIsToBlame(t *testing.T) {

@@ -351,12 +351,8 @@ func onDyingThread(do func()) {
 
 func awaitThreadEnd(t *testing.T, thread int) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) {
-		if _, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", thread)); errors.Is(err, os.ErrNotExist) {
-			return
-		}
-		runtime.Gosched()
-	}
-	t.Fatalf("thread %d does not end", thread)
+	await(t, fmt.Sprintf("thread %d to end", thread), func() bool {
+		_, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", thread))
+		return errors.Is(err, os.ErrNotExist)
+	})
 }
