@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // combinations checks what settings mean together: each rule is a row of the
 // table in the guide on retrying. What is reported are settings that
@@ -28,6 +31,7 @@ func (v *validator) combinations(j Job) {
 	if f := d.Input.Files; policy == PolicyNextBatch && f != nil && f.Format == FormatParquet && d.Input.DuplicateKeys != "" && d.Input.DuplicateKeys != DuplicatesError {
 		v.add("/input/duplicate_keys", "", "%q copies the file without what it leaves out, and with retry.policy %q runs owe rows of a Parquet file by their number; use %q", d.Input.DuplicateKeys, policy, DuplicatesError)
 	}
+	v.ownOutput(d)
 	if d.Retry.MaxRunAttempts != nil && policy != PolicyComplete {
 		v.add("/retry/max_run_attempts", "", "goes with policy %q only; remove it or set that", PolicyComplete)
 	}
@@ -37,6 +41,41 @@ func (v *validator) combinations(j Job) {
 		} else {
 			v.add("/retry/max_carries", "", "goes with records that one run leaves to the next, and this job's runs leave none; remove it, or set policy %q or an input.mode that remembers", PolicyNextBatch)
 		}
+	}
+}
+
+// ownOutput checks that a job's input is not what its runs publish: the next run
+// would predict the predictions.
+func (v *validator) ownOutput(d Job) {
+	in, out := d.Input.Files, d.Output.Files
+	if in == nil || out == nil {
+		return
+	}
+	o := Occasion{Occurrence: time.Unix(0, 0).UTC(), Run: "r"}
+	pattern, err := ExpandURI(in.URI, o)
+	if err != nil {
+		return // said of the uri
+	}
+	folder, err := ExpandURI(out.URI, o)
+	if err != nil {
+		return
+	}
+	glob, err := NewGlob(Path(pattern))
+	if err != nil {
+		return
+	}
+	file := "part-000001."
+	if out.Layout == LayoutSingle {
+		file = "output."
+	}
+	if scheme, _, found := strings.Cut(out.URI, "://"); found && scheme != "file" {
+		file += "r1." // in a store revisions lie side by side
+	}
+	for _, column := range out.PartitionBy {
+		file = column + "=value/" + file
+	}
+	if published := strings.TrimSuffix(Path(folder), "/") + "/" + file + out.Format; glob.Match(published) {
+		v.add("/output/files/uri", "publish to a folder that the input does not look into, or let input.files.uri name less", "%q takes what the runs publish, as %s, for input", in.URI, published)
 	}
 }
 

@@ -54,6 +54,10 @@ var combinations = []combined{
 		"/output/publish", `"progressive" publishes each mini-batch by itself, and partition_by spreads it over folders; change one of them`},
 	{"`publish = \"progressive\"` + an object store", progressive(func(f *OutputFiles) { f.URI = "s3://scores/{date}" }),
 		"/output/publish", `"progressive" is for folders and tables, and an object store shows a run as a whole only; remove it`},
+	{"`input.files.uri` that matches what the runs publish", func(j *Job) {
+		j.Input.Files.URI, j.Input.Files.Format = "s3://b/in/**", FormatCSV
+		j.Output = Output{Keep: []string{"id"}, Files: &OutputFiles{URI: "s3://b/in/out/{date}", Format: FormatCSV, PartitionBy: []string{"id"}}}
+	}, "/output/files/uri", `"s3://b/in/**" takes what the runs publish, as s3://b/in/out/1970-01-01/id=value/part-000001.r1.csv, for input`},
 	{"`output.sql` + `overlap = \"allow\"`", allow(func(j *Job) { j.Input.Key, j.Output = []string{"id"}, tableJob().Output }),
 		"/overlap", `"allow" lets runs publish at the same time, so each needs a place of its own, and a table is one; use "queue_one"`},
 	{"`output.sql` without `input.key`", func(j *Job) { j.Output = tableJob().Output },
@@ -143,6 +147,30 @@ func TestTheGuideHoldsTheTableOfCombinations(t *testing.T) {
 	for i, row := range combinations {
 		if i < len(lines) && !strings.HasPrefix(lines[i], "| "+row.name+" |") {
 			t.Errorf("row %d is %q; want %q", i+1, lines[i], row.name)
+		}
+	}
+}
+
+func TestWhatRunsPublishIsNoInput(t *testing.T) {
+	for _, c := range []struct {
+		in, out, layout string
+		taken           bool
+	}{
+		{"/d/in/**/*.csv", "/d/in", "", true},
+		{"/d/{date}/*.csv", "file:///d/{date}/", "", true},
+		{"/d/out/*/*.csv", "/d/out/{date}", LayoutSingle, true},
+		{"gs://b/out/out*.csv", "gs://b/out/", LayoutSingle, true},
+		{"/d/in/*.csv", "/d/in/{date}", "", false},
+		{"/d/in/**/*.csv", "/d/in/_scores/{date}", "", false}, // no wildcard matches a hidden folder
+		{"/d/in/2*.csv", "/d/in", "", false},
+		{"/d/{date-1d}/*.csv", "/d/{date}", "", false}, // a job may go on from its last night
+		{"s3://a/in/**", "s3://b/in", "", false},
+	} {
+		j := minimalJob()
+		j.Input.Files.URI, j.Input.Files.Format = c.in, FormatCSV
+		j.Output = Output{Files: &OutputFiles{URI: c.out, Format: FormatCSV, Layout: c.layout}}
+		if said := Validate(j); (len(said) > 0) != c.taken {
+			t.Errorf("%s to %s: %v", c.in, c.out, said)
 		}
 	}
 }

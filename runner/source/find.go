@@ -94,7 +94,7 @@ func missing(ctx context.Context, place finder, pattern string) error {
 		return err
 	}
 	check := "check input.files.uri"
-	if strings.ContainsAny(pattern, globCharacters) {
+	if strings.ContainsAny(pattern, api.GlobCharacters) {
 		check += ", whose wildcards leave out names that begin with _ or ."
 	}
 	return api.Fail(api.ReasonInputMissing, check+", or have the run wait for it with input.wait_for", fmt.Errorf("no input file matches %s", pattern))

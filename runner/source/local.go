@@ -44,7 +44,7 @@ func (local) list(_ context.Context, pattern string) ([]listed, error) {
 // into. Glob passes over folders that it may not read.
 func (local) reachable(_ context.Context, pattern string) error {
 	folder := filepath.Dir(pattern)
-	for strings.ContainsAny(folder, globCharacters) {
+	for strings.ContainsAny(folder, api.GlobCharacters) {
 		folder = filepath.Dir(folder)
 	}
 	opened, err := os.Open(folder)

@@ -25,11 +25,11 @@ func (o objects) list(ctx context.Context, pattern string) ([]listed, error) {
 // listBut looks for one object by its name, for several in a listing of what
 // their names begin with. Those that are to be skipped it does not hold.
 func (o objects) listBut(ctx context.Context, pattern string, skip func(listed) bool) (found []listed, err error) {
-	g, err := newGlob(pattern)
+	g, err := api.NewGlob(pattern)
 	if err != nil {
 		return nil, unusable("", fmt.Errorf("match input objects %q: %w", pattern, err))
 	}
-	prefix := g.prefix()
+	prefix := g.Prefix()
 	bucket, key, err := o.bucket(ctx, prefix)
 	if err != nil {
 		return nil, unusable("", err)
@@ -38,7 +38,7 @@ func (o objects) listBut(ctx context.Context, pattern string, skip func(listed) 
 	add := func(info object.Info) error {
 		l := listed{path: base + info.Key, size: info.Size, modTime: info.ModTime.UTC(), etag: info.ETag}
 		folder := strings.HasSuffix(l.path, "/") // that somebody made visible
-		if !folder && g.match(l.path) && !skip(l) {
+		if !folder && g.Match(l.path) && !skip(l) {
 			found = append(found, l)
 		}
 		return nil
