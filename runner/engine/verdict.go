@@ -26,7 +26,7 @@ func judge(c api.Counts, maxFailed string, max api.Threshold) verdict {
 	case exceeded(failed, c.Planned, max):
 		rest := fmt.Sprintf("nothing was published, %s staged records wait", api.Thousands(c.Staged))
 		if c.Committed > 0 {
-			rest = fmt.Sprintf("%s records stay visible, %s staged ones wait", api.Thousands(c.Committed), api.Thousands(c.Staged))
+			rest = fmt.Sprintf("visible already: %s; staged and waiting: %s", api.Counted(c.Committed, "record"), api.Counted(c.Staged, "record"))
 		}
 		return verdict{api.RunFailed, api.ReasonMaxFailed, fmt.Sprintf("%s of %s records failed, max_failed %s allows %s: %s",
 			api.Thousands(failed), api.Thousands(c.Planned), maxFailed, api.Thousands(max.Allows(c.Planned)), rest)}

@@ -46,11 +46,11 @@ func triedAgain(run api.Run, deadLetters bool) string {
 	unpredicted, dead := run.Counts.Unfinished-run.Counts.Staged+run.Counts.Carried, api.Counted(run.Counts.DeadLettered, "dead letter")
 	switch {
 	case !deadLetters, run.Counts.DeadLettered == 0:
-		return api.Counted(unpredicted, "record") + " without a prediction are tried again"
+		return "try " + api.Counted(unpredicted, "record") + " without a prediction again"
 	case unpredicted == 0:
-		return dead + " are tried again"
+		return "try " + dead + " again"
 	}
-	return api.Counted(unpredicted, "record") + " without a prediction and " + dead + " are tried again"
+	return "try " + api.Counted(unpredicted, "record") + " without a prediction and " + dead + " again"
 }
 
 // setupAccept publishes a withheld run.

@@ -202,7 +202,7 @@ func TestDeadLettersAreALineOfJSONEachAndCanBeSentAgain(t *testing.T) {
 
 	heal()
 	again := b.expect(exitIncomplete, "retry", run, "--dead-letters", "--yes", "--wait")
-	contains(t, again.err, "2 dead letters are tried again")
+	contains(t, again.err, "try 2 dead letters again")
 	contains(t, again.out, "39 of 40 records committed", "1 dead-lettered")
 }
 
