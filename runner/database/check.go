@@ -13,7 +13,7 @@ import (
 // _batch_commits beside the table where that is missing. What a person has to
 // mend is an *api.Failure of class config with the DDL or GRANT to run.
 func (d *DB) Check(ctx context.Context, t Table) error {
-	d.targets.Delete(targetKey(t))
+	d.forget(t)
 	found, err := d.target(ctx, t)
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (d *DB) Check(ctx context.Context, t Table) error {
 // Look is Check that changes nothing: where _batch_commits is missing, it tells
 // whether it could be made.
 func (d *DB) Look(ctx context.Context, t Table) error {
-	d.targets.Delete(targetKey(t))
+	d.forget(t)
 	found, err := d.target(ctx, t)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (d *DB) tryRows(ctx context.Context, s session, t *target, markers bool) er
 
 func (d *DB) explainTry(ctx context.Context, err error, table, rights string) error {
 	if !d.server.denied(err) {
-		return fmt.Errorf("try to write to table %s: %w", table, explain(err))
+		return explain(fmt.Errorf("try to write to table %s: %w", table, err))
 	}
 	return fail(fmt.Sprintf("run: GRANT %s ON %s TO %s", rights, table, d.userName(ctx)), fmt.Errorf("write to table %s: %w", table, err))
 }

@@ -93,7 +93,7 @@ func (d *DB) CommitAll(ctx context.Context, units []Commit) ([]Result, error) {
 			continue
 		}
 		for _, c := range units {
-			d.targets.Delete(targetKey(c.Table)) // it may have changed
+			d.forget(c.Table) // it may have changed
 		}
 		return nil, explain(err)
 	}
@@ -182,6 +182,16 @@ func (d *DB) target(ctx context.Context, t Table) (*target, error) {
 	}
 	d.targets.Store(key, found)
 	return found, nil
+}
+
+// forget has a table looked up anew, whatever is asked of it.
+func (d *DB) forget(t Table) {
+	d.targets.Range(func(key, found any) bool {
+		if found.(*target).Name == t.Name {
+			d.targets.Delete(key)
+		}
+		return true
+	})
 }
 
 func targetKey(t Table) string { return fmt.Sprintf("%#v", t) }

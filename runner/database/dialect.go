@@ -26,6 +26,9 @@ type dialect interface {
 	// there is no such table.
 	columns(ctx context.Context, s session, schema, table string) (string, []column, error)
 	uniques(ctx context.Context, s session, schema, table string) ([]index, error)
+	// strayKeys names a column of the key that holds what no key is read as or
+	// written as, so that rows would be written beside those; empty for none.
+	strayKeys(ctx context.Context, s session, t *target) (string, error)
 	createMarkers(table string) string
 	// tryMarkers is createMarkers to be taken back; where nothing is, it fails
 	// with an error that tried knows, behind the check of rights.

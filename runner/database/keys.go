@@ -180,11 +180,14 @@ func (m *mySQL) canonical(c column, cell string) string {
 
 // canonical follows the column's affinity, and its collation.
 func (f *sqliteFile) canonical(c column, cell string) string {
+	number := "quote(CAST(" + cell + " AS NUMERIC))" // with all its digits
 	switch {
 	case c.class == classNumber || c.class == classInteger:
-		cell = "CAST(" + cell + " AS NUMERIC)"
+		return "'=' || " + number
 	case c.class == classAny:
-		return fmt.Sprintf("CASE WHEN typeof(%[1]s) = 'text' THEN '=' ELSE '#' END || CASE WHEN %[1]s = CAST(%[1]s AS INTEGER) THEN CAST(%[1]s AS INTEGER) ELSE %[1]s END", cell)
+		return fmt.Sprintf("CASE WHEN typeof(%[1]s) = 'text' THEN '=' || %[1]s WHEN %[1]s = CAST(%[1]s AS INTEGER) THEN '#' || CAST(%[1]s AS INTEGER) ELSE '#' || quote(%[1]s) END", cell)
+	case c.cast == numeric: // a cast gives a text its affinity: 01 is 1, and 1a no number
+		return fmt.Sprintf("CASE WHEN %[1]s = CAST(%[1]s AS NUMERIC) THEN '#' || %[2]s ELSE '=' || %[1]s END", cell, number)
 	case c.collation == "NOCASE":
 		cell = "lower(" + cell + ")"
 	case c.collation == "RTRIM":

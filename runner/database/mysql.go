@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -174,7 +175,7 @@ func (s *mysqlSession) texts(ctx context.Context, text string, args []any) ([]st
 // mysqlWord is the type of a column for an output.
 func mysqlWord(column *sql.ColumnType) string {
 	switch name := strings.TrimPrefix(column.DatabaseTypeName(), "UNSIGNED "); name {
-	case "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT", "YEAR":
+	case "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT", "YEAR", "BIT":
 		return api.TypeInt64
 	case "FLOAT", "DOUBLE":
 		return api.TypeDouble
@@ -238,12 +239,21 @@ func (c *mysqlCells) append(to []byte, column int) []byte {
 	}
 	switch c.names[column] {
 	case "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT", "YEAR", "DECIMAL":
+		for len(text) > 1 && text[0] == '0' && text[1] != '.' { // ZEROFILL
+			text = text[1:]
+		}
 		return appendNumber(to, text)
+	case "BIT": // as it is written
+		var bits uint64
+		for _, b := range text {
+			bits = bits<<8 | uint64(b)
+		}
+		return strconv.AppendUint(to, bits, 10)
 	case "DATETIME", "TIMESTAMP":
 		return appendInstant(to, text)
 	case "JSON":
 		return appendJSON(to, text)
-	case "BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "GEOMETRY", "BIT", "VECTOR":
+	case "BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "GEOMETRY", "VECTOR":
 		return appendBytes(to, text)
 	}
 	return format.AppendString(to, text)

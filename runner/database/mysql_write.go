@@ -56,7 +56,7 @@ func (m *mySQL) types() types {
 
 func (m *mySQL) columns(ctx context.Context, s session, schema, table string) (string, []column, error) {
 	rows, err := s.query(ctx, `SELECT c.table_schema, t.table_type, t.engine, c.column_name, c.data_type, c.column_type, c.character_set_name, c.collation_name,
-  c.is_nullable = 'NO' AND c.column_default IS NULL AND c.extra NOT LIKE '%auto_increment%' AND c.extra NOT LIKE '%GENERATED%'
+  c.is_nullable = 'NO' AND c.column_default IS NULL AND c.extra NOT LIKE '%auto_increment%' AND c.extra NOT LIKE '%GENERATED%', c.generation_expression <> ''
 FROM information_schema.columns AS c JOIN information_schema.tables AS t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
 WHERE c.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND c.table_name = ? ORDER BY c.ordinal_position`, schema, table)
 	if err != nil || len(rows) == 0 {
@@ -72,7 +72,7 @@ WHERE c.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND c.table_name = ? 
 	}
 	var found []column
 	for _, row := range rows {
-		c := column{name: row[3], charset: row[6], collation: row[7], required: row[8] == "1"}
+		c := column{name: row[3], charset: row[6], collation: row[7], required: row[8] == "1", generated: row[9] == "1"}
 		c.class, c.cast = mysqlClass(row[4], row[5])
 		c.noKey = row[4] == "float" || row[4] == "bit" || c.class == classJSON
 		c.noInstant = c.class != classInstant && c.charset == ""
@@ -142,6 +142,8 @@ WHERE table_schema = ? AND table_name = ? AND non_unique = 0
 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index`, schema, table, schema, table)
 	return indexes(rows), err
 }
+
+func (m *mySQL) strayKeys(context.Context, session, *target) (string, error) { return "", nil }
 
 func (m *mySQL) createMarkers(table string) string {
 	return "CREATE TABLE IF NOT EXISTS " + table + " (`run` VARCHAR(190) NOT NULL, `run_attempt` BIGINT NOT NULL, `unit` VARCHAR(190) NOT NULL, `fence` BIGINT NOT NULL, " +

@@ -36,7 +36,7 @@ func (p *postgres) types() types {
 func (p *postgres) columns(ctx context.Context, s session, schema, table string) (string, []column, error) {
 	rows, err := s.query(ctx, `SELECT n.nspname, a.attname,
   pg_catalog.format_type(a.atttypid, CASE WHEN b.typname ~ '^(numeric|time|interval)' THEN a.atttypmod ELSE -1 END), b.typname,
-  a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
+  a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> '' OR a.attidentity = 'a',
   (SELECT quote_ident(s.nspname) || '.' || quote_ident(l.collname) FROM pg_catalog.pg_collation AS l JOIN pg_catalog.pg_namespace AS s ON s.oid = l.collnamespace
    WHERE l.oid = a.attcollation AND l.collname <> 'default')
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -52,7 +52,7 @@ ORDER BY a.attnum`, schema, table)
 	var found []column
 	for _, row := range rows {
 		schema = row[0]
-		c := column{name: row[1], cast: row[2], class: postgresClass(row[3]), required: row[4] == "t", collation: row[5]}
+		c := column{name: row[1], cast: row[2], class: postgresClass(row[3]), required: row[4] == "t", generated: row[5] == "t", collation: row[6]}
 		c.empty = slices.Contains(postgresTexts, row[3])
 		c.noKey = strings.HasSuffix(c.cast, "[]") || row[3] == "json"
 		c.noInstant = !c.empty && !strings.HasPrefix(row[3], "timestamp")
@@ -104,6 +104,8 @@ func indexes(rows [][]string) []index {
 	}
 	return found
 }
+
+func (p *postgres) strayKeys(context.Context, session, *target) (string, error) { return "", nil }
 
 func (p *postgres) createMarkers(table string) string {
 	return "CREATE TABLE IF NOT EXISTS " + table + ` ("run" text NOT NULL, "run_attempt" bigint NOT NULL, "unit" text NOT NULL, "fence" bigint NOT NULL, ` +

@@ -40,6 +40,15 @@ func reads(t testing.TB, db *database.DB, q database.Query, want ...string) {
 	}
 }
 
+// JSON has no numbers that begin with 00.
+func TestZerosThatFillAColumnAreNotRead(t *testing.T) {
+	for _, kind := range []string{"mariadb", "mysql"} {
+		dsn := databasetest.New(t, kind)
+		databasetest.Exec(t, dsn, "CREATE TABLE items (a INT(6) ZEROFILL, b DECIMAL(10,2) ZEROFILL, c DECIMAL(5,0) ZEROFILL)", "INSERT INTO items VALUES (7, 7.5, 70), (0, 0, 0)")
+		reads(t, open(t, dsn), database.Query{Text: "SELECT * FROM items ORDER BY a DESC"}, `{"a":7,"b":7.50,"c":70}`, `{"a":0,"b":0.00,"c":0}`)
+	}
+}
+
 func TestRowsAreReadAsTheyAreStored(t *testing.T) {
 	type cell struct{ kind, literal, want, word string }
 	for kind, cells := range map[string][]cell{
@@ -124,7 +133,9 @@ func TestRowsAreReadAsTheyAreStored(t *testing.T) {
 			{"VARCHAR(20) CHARACTER SET latin1", `'a"é'`, `"a\"é"`, "string"},
 			{"BINARY(2)", "x'00ff'", `"AP8="`, "string"},
 			{"BLOB", "x'00ff'", `"AP8="`, "string"},
-			{"BIT(9)", "b'100000001'", `"AQE="`, "string"},
+			{"BIT(9)", "b'100000001'", "257", "int64"},
+			{"BIT(64)", "b'" + strings.Repeat("1", 64) + "'", "18446744073709551615", "int64"},
+			{"INT(6) ZEROFILL", "7", "7", "int64"},
 			{"ENUM('a','b')", "'b'", `"b"`, "string"},
 		},
 		"sqlite": {

@@ -41,10 +41,10 @@ func Unfit(err error) bool {
 		return false
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23") || e.Code == "44000" || e.Code == "P0001"
+		return unfitState(e.Code) || !slices.Contains(postgresClasses, e.Code[:min(2, len(e.Code))]) // a trigger's own
 	}
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
-		return unfitNumbers[e.Number]
+		return unfitState(string(e.SQLState[:])) || unfitNumbers[e.Number]
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return slices.Contains([]int{sqliteTooBig, sqliteConstraint, sqliteMismatch}, e.Code()&0xff)
@@ -52,12 +52,23 @@ func Unfit(err error) bool {
 	return false
 }
 
-// unfitNumbers are errors of MySQL and MariaDB that speak of a row.
+// unfitState judges the class of a SQLSTATE: a subquery's rows, a value, a
+// constraint, a trigger's exception, what it calls, a view's check, a trigger's
+// signal, too long or too deep, PL/pgSQL.
+func unfitState(state string) bool {
+	return len(state) > 1 && slices.Contains([]string{"21", "22", "23", "38", "39", "44", "45", "54", "P0"}, state[:2])
+}
+
+// postgresClasses are all classes of SQLSTATE that PostgreSQL has itself: of any
+// other, a trigger has raised it.
+var postgresClasses = strings.Fields("00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 53 54 55 57 58 72 F0 HV P0 XX")
+
+// unfitNumbers are errors of MySQL and MariaDB that speak of a row, where the
+// SQLSTATE does not say so.
 var unfitNumbers = map[uint16]bool{
-	1048: true, 1062: true, 1216: true, 1217: true, 1451: true, 1452: true, 1586: true, 1761: true, 3819: true, 4025: true, // constraints
-	1264: true, 1265: true, 1292: true, 1300: true, 1366: true, 1367: true, 1406: true, 1411: true, 1416: true, 1441: true, 1690: true, 3020: true,
-	3140: true, 3141: true, 3156: true, 3669: true, 3751: true, 3752: true, 4038: true, // values, JSON
-	1369: true, 1644: true, // a view's check, a trigger's signal
+	1265: true, 1300: true, 1366: true, 1411: true, 3020: true, 3751: true, 4038: true, // values, JSON
+	1118: true, 1713: true, // a row that is too large
+	1369: true, 1526: true, 1644: true, 1748: true, 1863: true, 3819: true, // a view's check, a partition, a trigger's signal, a check
 }
 
 const (

@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
@@ -66,6 +67,41 @@ func TestRowsThatATableRefusesAreTold(t *testing.T) {
 			t.Errorf("of rows that fit, refused are %v, %v", refused, err)
 		}
 	})
+}
+
+// Each database has limits and triggers of its own: none of them may keep a row
+// from its table that has nothing to do with them.
+func TestWhatOneDatabaseAloneRefusesIsRefusedAlone(t *testing.T) {
+	long, deep := `"`+strings.Repeat("0123456789abcdef", 1000)+`"`, strings.Repeat("[", 150)+strings.Repeat("]", 150)
+	for name, test := range map[string]struct {
+		kind   string
+		tables []string
+		bad    string // a result that is refused
+	}{
+		"an index's limit": {"postgres", []string{"CREATE TABLE items (id BIGINT PRIMARY KEY, p text)", "CREATE INDEX ON items (p)", "ALTER TABLE items ALTER p SET STORAGE EXTERNAL"}, long},
+		"a trigger's own code": {"postgres", []string{"CREATE TABLE items (id BIGINT PRIMARY KEY, p text)",
+			"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.p = ''bad'' THEN RAISE EXCEPTION ''no'' USING ERRCODE = ''U0001''; END IF; RETURN NEW; END'",
+			"CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON items FOR EACH ROW EXECUTE FUNCTION refuse()"}, `"bad"`},
+		"JSON's depth":      {"mysql", []string{"CREATE TABLE items (id BIGINT PRIMARY KEY, p JSON)"}, deep},
+		"MariaDB's depth":   {"mariadb", []string{"CREATE TABLE items (id BIGINT PRIMARY KEY, p JSON)"}, deep},
+		"a partition":       {"mysql", []string{"CREATE TABLE items (id BIGINT, p BIGINT, PRIMARY KEY (id)) PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (3))"}, "9"},
+		"MariaDB's part":    {"mariadb", []string{"CREATE TABLE items (id BIGINT, p BIGINT, PRIMARY KEY (id)) PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (3))"}, "9"},
+		"a trigger's error": {"mysql", []string{"CREATE TABLE items (id BIGINT PRIMARY KEY, p BIGINT)", "CREATE TRIGGER refuse BEFORE INSERT ON items FOR EACH ROW IF NEW.p = 9 THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30001; END IF"}, "9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dsn := databasetest.New(t, test.kind)
+			databasetest.Exec(t, dsn, test.tables...)
+			db, table := open(t, dsn), database.Table{Name: "items", Key: []string{"id"}, Results: []string{"p"}, Write: api.WriteUpsert}
+			check(t, db, table)
+			c := commit(table, []string{"1", "1"}, []string{"3", test.bad}, []string{"2", "2"})
+			if r, err := db.Commit(t.Context(), c); !database.Unfit(err) || database.Transient(err) {
+				t.Fatalf("it gives %+v, %v", r, err)
+			}
+			if refused, err := db.Refused(t.Context(), c); err != nil || len(refused) != 1 || refused[0].Key != "id=3" {
+				t.Errorf("refused are %+v, %v", refused, err)
+			}
+		})
+	}
 }
 
 // A NULL would have the query of the job find the row again, as if it had no

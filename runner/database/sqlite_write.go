@@ -49,12 +49,13 @@ func (f *sqliteFile) columns(ctx context.Context, s session, schema, table strin
 		schema = "main"
 	}
 	// Not the hidden columns of virtual tables; those that are generated, too.
-	rows, err := s.query(ctx, `SELECT name, type, "notnull" = 1 AND dflt_value IS NULL AND NOT (pk = 1 AND upper(type) = 'INTEGER') AND hidden = 0,
+	rows, err := s.query(ctx, `SELECT name, type, "notnull" = 1 AND dflt_value IS NULL AND NOT (pk = 1 AND upper(type) = 'INTEGER') AND hidden = 0, hidden > 1,
   (SELECT i.coll FROM pragma_index_list(?1, ?2) AS l JOIN pragma_index_xinfo(l.name, ?2) AS i WHERE l."unique" = 1 AND i.key = 1 AND i.name = c.name)
 FROM pragma_table_xinfo(?1, ?2) AS c WHERE hidden <> 1 ORDER BY cid`, table, schema)
 	var found []column
 	for _, row := range rows {
-		c := column{name: row[0], class: sqliteClass(row[1]), required: row[2] == "1", collation: row[3]}
+		c := column{name: row[0], required: row[2] == "1", generated: row[3] == "1", collation: row[4]}
+		c.class, c.cast = sqliteClass(row[1])
 		c.empty = c.class != classInteger && c.class != classNumber
 		// It is read as an instant, whatever text is in it.
 		c.noKey = c.class == classText && strings.Contains(strings.ToUpper(row[1]), "TIME")
@@ -63,24 +64,29 @@ FROM pragma_table_xinfo(?1, ?2) AS c WHERE hidden <> 1 ORDER BY cid`, table, sch
 	return schema, found, err
 }
 
-// sqliteClass follows the rules of affinity.
-func sqliteClass(declared string) class {
+// numeric is an affinity: of a text that reads as a number, the column keeps
+// the number.
+const numeric = "NUMERIC"
+
+// sqliteClass follows the rules of affinity, and gives it where a column of texts
+// may keep numbers: what is called UUID or STRING, too.
+func sqliteClass(declared string) (class, string) {
 	declared = strings.ToUpper(declared)
 	switch has := func(part string) bool { return strings.Contains(declared, part) }; {
 	case has("INT"):
-		return classInteger
+		return classInteger, ""
 	case has("CHAR"), has("CLOB"), has("TEXT"):
-		return classText
+		return classText, ""
 	case declared == "ANY", declared == "":
-		return classAny
+		return classAny, ""
 	case has("BLOB"):
-		return classBytes
+		return classBytes, ""
 	case has("JSON"):
-		return classJSON
-	case has("DATE"), has("TIME"):
-		return classText
+		return classJSON, ""
+	case has("REAL"), has("FLOA"), has("DOUBLE"), has("NUM"), has("DEC"), has("BOOL"):
+		return classNumber, ""
 	}
-	return classNumber
+	return classText, numeric
 }
 
 func (f *sqliteFile) uniques(ctx context.Context, s session, schema, table string) ([]index, error) {
@@ -88,6 +94,21 @@ func (f *sqliteFile) uniques(ctx context.Context, s session, schema, table strin
 UNION ALL
 SELECT l.name, COALESCE(c.name, '') FROM pragma_index_list(?1, ?2) AS l JOIN pragma_index_info(l.name, ?2) AS c WHERE l."unique" = 1 AND l.partial = 0`, table, schema)
 	return indexes(rows), err
+}
+
+// strayKeys finds bytes in a column that keeps whatever it is given: they are
+// read as base64. Bytes sort behind all else, so that an index finds them.
+func (f *sqliteFile) strayKeys(ctx context.Context, s session, t *target) (string, error) {
+	for _, c := range t.key() {
+		if c.class != classText && c.class != classAny {
+			continue
+		}
+		rows, err := s.query(ctx, fmt.Sprintf("SELECT 1 FROM %s WHERE %s >= x'' LIMIT 1", t.quoted, f.quote(c.name)))
+		if err != nil || len(rows) > 0 {
+			return c.name, err
+		}
+	}
+	return "", nil
 }
 
 func (f *sqliteFile) createMarkers(table string) string {

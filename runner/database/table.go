@@ -75,6 +75,7 @@ type column struct {
 	noKey     bool   // what is written to it is not what it is found by
 	noInstant bool   // it has no place for a date and a time of day
 	empty     bool   // an empty text is a value of it
+	generated bool   // the database sets it, and nobody else
 	required  bool   // an INSERT must give it: NOT NULL without a default
 }
 
@@ -123,6 +124,14 @@ func (d *DB) resolve(ctx context.Context, s session, t Table) (*target, error) {
 	if err := d.findIndex(ctx, s, found); err != nil {
 		return nil, err
 	}
+	stray, err := d.server.strayKeys(ctx, s, found)
+	if err != nil {
+		return nil, fmt.Errorf("look up the keys of table %s: %w", t.Name, explain(err))
+	}
+	if stray != "" && t.Write != api.WriteUpdate {
+		return nil, failf("declare it as BLOB, or keep texts in it",
+			"column %s of table %s holds bytes and is not declared as BLOB: a row would be written beside the one that it is the key of", stray, t.Name)
+	}
 	return found, nil
 }
 
@@ -162,6 +171,15 @@ func (d *DB) findColumns(t *target, columns []column) error {
 		}
 		return failf(hint,
 			"table %s has no column %s", t.Name, namesOf(missing))
+	}
+	set := t.cells[len(t.Key):]
+	if t.Write != api.WriteUpdate {
+		set = t.cells
+	}
+	for _, c := range append(slices.Clone(set), t.runAt) {
+		if c.generated {
+			return failf("name another column", "column %s of table %s is generated: the database sets it, and takes no value for it", c.name, t.Name)
+		}
 	}
 	for _, c := range t.key() {
 		if c.noKey {
