@@ -14,27 +14,28 @@ var errRuns = errors.New("it holds other numbers of values than it says")
 
 // checkPage looks whether the values of a page that is not compressed can be
 // as many as its header says. Encodings write how often a value repeats, and
-// the library repeats it so often.
-func checkPage(column *parquet.Column, header *parquetformat.PageHeader, data []byte) error {
+// the library repeats it so often. It tells where the values begin.
+func checkPage(column *parquet.Column, header *parquetformat.PageHeader, data []byte) (values int, err error) {
 	switch header.Type {
 	case parquetformat.DictionaryPage:
 		if n := int64(header.DictionaryPageHeader.V.NumValues); n < 0 || n > int64(len(data))*8 {
-			return fmt.Errorf("it should have %d values in %d bytes", n, len(data))
+			return 0, fmt.Errorf("it should have %d values in %d bytes", n, len(data))
 		}
-		return nil
+		return 0, nil
 	case parquetformat.DataPageV2:
 		v2 := &header.DataPageHeaderV2.V
 		repetition, definition := int(v2.RepetitionLevelsByteLength), int(v2.DefinitionLevelsByteLength)
 		if repetition+definition > len(data) {
-			return errRuns
+			return 0, errRuns
 		}
 		if err := checkLevels(column.MaxRepetitionLevel(), data[:repetition], v2.NumValues); err != nil {
-			return err
+			return 0, err
 		}
 		if err := checkLevels(column.MaxDefinitionLevel(), data[repetition:repetition+definition], v2.NumValues); err != nil {
-			return err
+			return 0, err
 		}
-		return checkValues(v2.Encoding, column, data[repetition+definition:], v2.NumValues)
+		values = repetition + definition
+		return values, checkValues(v2.Encoding, column, data[values:], v2.NumValues)
 	}
 	v1 := &header.DataPageHeader.V
 	for _, level := range []struct {
@@ -45,18 +46,19 @@ func checkPage(column *parquet.Column, header *parquetformat.PageHeader, data []
 			continue
 		}
 		if level.encoding != parquetformat.RLE {
-			return fmt.Errorf("its levels are encoded by %s, which is not supported", level.encoding)
+			return 0, fmt.Errorf("its levels are encoded by %s, which is not supported", level.encoding)
 		}
-		if len(data) < 4 || uint64(binary.LittleEndian.Uint32(data)) > uint64(len(data)-4) {
-			return errRuns
+		left := data[values:]
+		if len(left) < 4 || uint64(binary.LittleEndian.Uint32(left)) > uint64(len(left)-4) {
+			return 0, errRuns
 		}
-		size := 4 + int(binary.LittleEndian.Uint32(data))
-		if err := checkLevels(level.max, data[4:size], v1.NumValues); err != nil {
-			return err
+		size := 4 + int(binary.LittleEndian.Uint32(left))
+		if err := checkLevels(level.max, left[4:size], v1.NumValues); err != nil {
+			return 0, err
 		}
-		data = data[size:]
+		values += size
 	}
-	return checkValues(v1.Encoding, column, data, v1.NumValues)
+	return values, checkValues(v1.Encoding, column, data[values:], v1.NumValues)
 }
 
 func checkLevels(highest int, data []byte, values int32) error {
@@ -94,8 +96,10 @@ func checkValues(encoding parquetformat.Encoding, column *parquet.Column, data [
 }
 
 // checkRuns walks runs of repeated and of packed values (Parquet's RLE). Packed
-// ones come in eights, the last of which may not be full.
+// ones come in eights, the last of which may not be full; DuckDB fills the last
+// run up to 256.
 func checkRuns(data []byte, width int, values int64) error {
+	const surplus = 256
 	for left := values; len(data) > 0; {
 		head, n := binary.Uvarint(data)
 		if n <= 0 {
@@ -104,12 +108,12 @@ func checkRuns(data []byte, width int, values int64) error {
 		data = data[n:]
 		count, size := head>>1, uint64((width+7)/8)
 		if head&1 == 1 {
-			if count > uint64(values)/8+1 {
+			if count > uint64(values+surplus)/8 {
 				return errRuns
 			}
 			count, size = count*8, count*uint64(width)
 		}
-		if left -= int64(min(count, 1<<40)); left < -8 {
+		if left -= int64(min(count, 1<<40)); left < -surplus {
 			return errRuns
 		}
 		data = data[min(size, uint64(len(data))):]

@@ -60,7 +60,7 @@ func TestACutParquetFileIsRefused(t *testing.T) {
 // that the file does not fill.
 
 func TestACorruptParquetFileDoesNoHarm(t *testing.T) {
-	for _, name := range []string{"types", "codec_none", "codec_snappy", "codec_zstd", "codec_gzip", "codec_lz4", "codec_brotli", "encodings"} {
+	for _, name := range []string{"types", "codec_none", "codec_snappy", "codec_zstd", "codec_gzip", "codec_lz4", "codec_brotli", "encodings", "booleans_1", "booleans_2"} {
 		t.Run(name, func(t *testing.T) {
 			data := testdata(t, name+".parquet")
 			broken := bytes.Clone(data)
@@ -179,7 +179,7 @@ func TestACorruptPageIsAFailureAndAnUnreadableOneIsNot(t *testing.T) {
 
 // FuzzParquet: no file makes the reader panic.
 func FuzzParquet(f *testing.F) {
-	for _, name := range append([]string{"types", "int96"}, codecFiles...) {
+	for _, name := range append([]string{"types", "int96", "booleans_1", "booleans_2", "empty_pages", "duckdb"}, codecFiles...) {
 		f.Add(testdata(f, name+".parquet"))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

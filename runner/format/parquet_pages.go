@@ -220,7 +220,11 @@ func (s *pageStream) load(header *parquetformat.PageHeader, size int64) (err err
 	if err := s.decompress(header); err != nil {
 		return err
 	}
-	if err := checkPage(s.column, header, s.rest); err != nil {
+	values, err := checkPage(s.column, header, s.rest)
+	if err != nil {
+		return err
+	}
+	if s.rest, err = plainBooleans(s.column, header, s.rest, values); err != nil {
 		return err
 	}
 	header.CRC = 0

@@ -136,6 +136,46 @@ func TestParquetIsReadFromAnyRow(t *testing.T) {
 	}
 }
 
+// pyarrow writes the booleans of pages of version 2 so, and Hadoop's writer, too.
+func TestParquetBooleansInRunsAreReadExactly(t *testing.T) {
+	flag := func(row int64) string {
+		if row%11 == 0 && row > 90 {
+			return "null"
+		}
+		return fmt.Sprint(row/37%2 == 1 || row > 150 && row%5 == 3)
+	}
+	for _, name := range []string{"booleans_1.parquet", "booleans_2.parquet"} {
+		p := openParquet(t, testdata(t, name))
+		for _, first := range []int64{0, 40, 199, 230} {
+			for i, row := range rowsOf(t, p, first, p.Rows()-first, nil) {
+				want := flag(first + int64(i))
+				if want = fmt.Sprintf(`{"flag":%[1]s,"flags":[%[1]s,true]}`, want); row != want {
+					t.Fatalf("%s, from row %d on: row %d is %s, want %s", name, first, first+int64(i), row, want)
+				}
+			}
+		}
+	}
+}
+
+// DuckDB writes more levels than there are values.
+func TestParquetOfDuckDBIsReadExactly(t *testing.T) {
+	p := openParquet(t, testdata(t, "duckdb.parquet"))
+	rows := rowsOf(t, p, 0, p.Rows(), nil)
+	if len(rows) != 40 {
+		t.Fatalf("got %d rows", len(rows))
+	}
+	for i, row := range rows {
+		gap := fmt.Sprint(i)
+		if i%5 == 0 {
+			gap = "null"
+		}
+		want := fmt.Sprintf(`{"id":%d,"gap":%s,"text":%s,"list":[%d]}`, i, gap, []string{`"a"`, `"b"`, "null"}[i%3], i)
+		if row != want {
+			t.Errorf("row %d is %s, want %s", i, row, want)
+		}
+	}
+}
+
 // pyarrow ends a row group with a page that holds nothing where the page before
 // it was full with the last row.
 func TestParquetPagesWithoutValuesArePassedOver(t *testing.T) {

@@ -1,9 +1,10 @@
-"""Writes the Parquet files of this folder with pyarrow 26 and numpy: types.jsonl
+"""Writes the Parquet files of this folder with pyarrow 26, numpy and DuckDB 2: types.jsonl
 says what types.parquet holds, and the codec_*.parquet files all hold the rows that
 codecRow of the tests computes."""
 import datetime
 import decimal
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,3 +68,15 @@ pq.write_table(table, 'encodings.parquet', use_dictionary=False, row_group_size=
 lists = pa.table({'list': pa.array([[text] * 3 for text in 'abcdefg'], pa.list_(pa.string()))})
 pq.write_table(lists, 'empty_pages.parquet', compression='none', data_page_version='2.0', write_page_index=True,
                row_group_size=3, data_page_size=64, write_batch_size=1, store_schema=False)
+
+# Booleans in runs: long ones of ones, ones that end within a byte, and packed ones.
+flags = [None if i % 11 == 0 and i > 90 else i // 37 % 2 == 1 or i > 150 and i % 5 == 3 for i in range(300)]
+for version in ['1.0', '2.0']:
+    pq.write_table(pa.table({'flag': pa.array(flags), 'flags': pa.array([[flag, True] for flag in flags])}),
+                   'booleans_%s.parquet' % version[0], compression='snappy', data_page_version=version, use_dictionary=False,
+                   column_encoding={'flag': 'RLE', 'flags.list.element': 'RLE'}, row_group_size=200, data_page_size=20,
+                   write_batch_size=30, write_statistics=False, store_schema=False)
+
+# DuckDB fills the last run of levels up to 256.
+duckdb.sql("""copy (select i as id, case when i % 5 = 0 then null else i end as gap, ['a', 'b', null][1 + i % 3] as text, [i] as list
+    from range(40) rows(i)) to 'duckdb.parquet' (format parquet, compression 'uncompressed')""")
