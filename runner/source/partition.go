@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/batchpattern/terraform-provider-batch/internal/api"
 	"github.com/batchpattern/terraform-provider-batch/runner/format"
@@ -32,24 +33,37 @@ func partitionsOf(file string) (Partitions, error) {
 		if !is || name == "" {
 			continue
 		}
-		column, err := url.PathUnescape(name)
+		column, err := unescaped(folder, name)
 		if err != nil {
-			return nil, fmt.Errorf("folder %q: %w", folder, err)
+			return nil, err
 		}
 		if slices.ContainsFunc(all, func(p Partition) bool { return p.Column == column }) {
 			return nil, fmt.Errorf("two folders name column %q; each may be named once", column)
 		}
 		p := Partition{Column: column}
 		if value != nullPartition {
-			text, err := url.PathUnescape(value)
+			text, err := unescaped(folder, value)
 			if err != nil {
-				return nil, fmt.Errorf("folder %q: %w", folder, err)
+				return nil, err
 			}
 			p.Value = &text
 		}
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// unescaped is what a part of a folder's name says. It becomes the cell of a
+// record, so it must be text.
+func unescaped(folder, part string) (string, error) {
+	text, err := url.PathUnescape(part)
+	if err == nil && !utf8.ValidString(text) {
+		err = fmt.Errorf("%q is not UTF-8", part)
+	}
+	if err != nil {
+		return "", fmt.Errorf("folder %q: %w", folder, err)
+	}
+	return text, nil
 }
 
 // names are the columns.
