@@ -60,6 +60,9 @@ func (v *validator) ownOutput(d Job) {
 	if err != nil {
 		return
 	}
+	if !HasOccurrencePlaceholder(out.URI) {
+		folder = strings.TrimSuffix(folder, "/") + "/occurrence=" + FormatInstant(o.Occurrence)
+	}
 	glob, err := NewGlob(Path(pattern))
 	if err != nil {
 		return

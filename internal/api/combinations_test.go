@@ -157,12 +157,14 @@ func TestWhatRunsPublishIsNoInput(t *testing.T) {
 		taken           bool
 	}{
 		{"/d/in/**/*.csv", "/d/in", "", true},
+		{"/d/in/*/*.csv", "/d/in", "", true}, // the folder of the occurrence is appended
 		{"/d/{date}/*.csv", "file:///d/{date}/", "", true},
 		{"/d/out/*/*.csv", "/d/out/{date}", LayoutSingle, true},
-		{"gs://b/out/out*.csv", "gs://b/out/", LayoutSingle, true},
+		{"gs://b/out/*/out*.csv", "gs://b/out/", LayoutSingle, true},
+		{"/d/in/*.csv", "/d/in", "", false},
 		{"/d/in/*.csv", "/d/in/{date}", "", false},
 		{"/d/in/**/*.csv", "/d/in/_scores/{date}", "", false}, // no wildcard matches a hidden folder
-		{"/d/in/2*.csv", "/d/in", "", false},
+		{"/d/in/**/2*.csv", "/d/in", "", false},
 		{"/d/{date-1d}/*.csv", "/d/{date}", "", false}, // a job may go on from its last night
 		{"s3://a/in/**", "s3://b/in", "", false},
 	} {

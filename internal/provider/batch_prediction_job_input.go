@@ -82,7 +82,7 @@ func inputFilesSchema() schema.Attribute {
 			},
 			"hive_partitions": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Whether folders named `column=value` are columns of the records below them. Default: `false`.",
+				MarkdownDescription: "Whether folders named `column=value` are columns of the records below them. A file that has such a column itself is refused; of JSON Lines the first record tells. Default: `false`.",
 			},
 			"verify": schema.StringAttribute{
 				Optional: true,

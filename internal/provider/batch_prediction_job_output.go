@@ -53,7 +53,7 @@ func outputFilesSchema() schema.Attribute {
 			},
 			"partition_by": schema.ListAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Columns of `keep` whose values name the folders, `column=value`, that the parts lie in. Default: none.",
+				MarkdownDescription: "Columns of `keep` whose values name the folders, `column=value`, that the parts lie in; with layout `per_mini_batch` only. Default: none.",
 			},
 			"types": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 
 	"github.com/spf13/pflag"
 
@@ -26,8 +27,12 @@ func setupRerun(a *app, flags *pflag.FlagSet) action {
 		if err != nil {
 			return 0, err
 		}
-		err = a.agree(*agreed, "run %s once more for %s: its input is read again, and what the run publishes takes the place of what was published for that occurrence",
-			args[0], *occurrence)
+		reads := "its input is read again"
+		if job.Spec.Input.Incremental() {
+			reads = fmt.Sprintf("it reads only what no run has taken yet, or what is owed (input.mode is %q)", job.Spec.Input.Mode)
+		}
+		err = a.agree(*agreed, "run %s once more for %s: %s, and what the run publishes takes the place of what was published for that occurrence",
+			args[0], *occurrence, reads)
 		if err != nil {
 			return 0, err
 		}
