@@ -39,7 +39,7 @@ var failWords = []string{"any", compare.Differ, compare.Missing, compare.Extra}
 // setupDiff compares what a run has published with other files, or a table.
 func setupDiff(a *app, flags *pflag.FlagSet) action {
 	d := &diff{a: a}
-	flags.StringVar(&d.against, "against", "", "the other files, with globs, or a folder that a run has published; stores are asked with the credentials of this shell")
+	flags.StringVar(&d.against, "against", "", "the other files, with globs, or a folder that a run has published")
 	flags.StringVar(&d.query, "query", "", "instead: what a SELECT finds in that database")
 	flags.Var(&d.againstDSN, "against-dsn", "where its DSN is: env:NAME or file:PATH")
 	flags.Var(&d.dsn, "dsn", "the same for the run's own table (default: the job's)")
