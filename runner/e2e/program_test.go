@@ -178,13 +178,9 @@ func (k *killScore) killProgram(w *world, random *rand.Rand) {
 	err := cmd.Wait()
 	killed := victim != "server" && exitCode(err) == -1
 	start := time.Now()
-	if killed {
-		w.predicts(0)
-	} else if err != nil {
-		w.t.Errorf("%s killed: the command ended with %v\n%s", victim, err, output.String())
-	}
-	qualified := parts > 0 && parts < 15 && (killed || struck > 0)
-	k.judge(w, victim, qualified, killed, time.Since(start))
+	again, unswept := w.goOn(killed, err, output.String())
+	qualified := parts > 0 && parts < 15 && (again || struck > 0)
+	k.judge(w, victim, qualified, again, time.Since(start), unswept)
 }
 
 func (w *world) stagedParts() int {

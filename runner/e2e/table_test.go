@@ -223,11 +223,7 @@ func (w *tableWorld) killAtRandom(random *rand.Rand) {
 	w.strike(victim, cmd)
 	err := cmd.Wait()
 	killed := victim != "server" && exitCode(err) == -1
-	ended := false // before the kill: the same command would be another run
-	for _, run := range w.audit().Runs {
-		ended = run.State == "succeeded"
-	}
-	if killed && !ended {
+	if killed && !w.hasSucceeded() { // else the same command would be another run
 		w.interfere(random)
 		w.predicts(0)
 	} else if err != nil && !killed {
