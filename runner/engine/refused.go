@@ -87,24 +87,28 @@ func (x *execution) decideAgain(ctx context.Context, refused *sink.Refused) erro
 				return err
 			}
 		}
-		counted, err := tx.Run(x.run.ID)
-		if err != nil {
-			return err
-		}
-		end := judge(counted.Counts, x.job.MaxFailed, max)
-		if was := x.run.Intent; was.Reason == api.ReasonAccepted { // whatever has failed
-			end = verdict{was.State, was.Reason, was.Message}
-		}
-		if end.State == api.RunFailed {
-			return x.withhold(tx, end)
-		}
-		intent, err := x.intent(tx, counted, end, ahead)
-		if err != nil {
-			return err
-		}
-		x.run, err = tx.Redecide(counted, *intent)
-		return err
+		return x.redecide(tx, max, ahead)
 	})
+}
+
+func (x *execution) redecide(tx *store.Tx, max api.Threshold, ahead prospect) error {
+	counted, err := tx.Run(x.run.ID)
+	if err != nil {
+		return err
+	}
+	end := judge(counted.Counts, x.job.MaxFailed, max)
+	if was := x.run.Intent; was.Reason == api.ReasonAccepted { // whatever has failed
+		end = verdict{was.State, was.Reason, was.Message}
+	}
+	if end.State == api.RunFailed {
+		return x.withhold(tx, end)
+	}
+	intent, err := x.intent(tx, counted, end, ahead)
+	if err != nil {
+		return err
+	}
+	x.run, err = tx.Redecide(counted, *intent)
+	return err
 }
 
 // staged are mini-batches by their numbers, in the order of the plan.
