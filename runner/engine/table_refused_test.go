@@ -150,6 +150,34 @@ func TestARedriveOfWhichTheTableRefusesSome(t *testing.T) {
 	}
 }
 
+// A redrive that fails by what the table refuses leaves nothing of itself there,
+// also of other mini-batches: their records are dead letters still.
+func TestARedriveOfWhichTheTableRefusesTooMuch(t *testing.T) {
+	for _, publish := range []string{api.PublishProgressive, api.PublishOnComplete} {
+		intoTable(t, func(b *table) {
+			b.job.Output.Publish = publish
+			b.job.MaxFailed = "1"
+			accept := b.refuse("21", "28", "29") // the last of them in the last mini-batch
+			run := b.day(0)
+			accept()
+			if publish == api.PublishOnComplete { // the redrive is one of what is in the table
+				_, err := b.engine.Accept(b.t.Context(), run.ID, "good enough", "test")
+				must(b.t, err)
+				run = b.rested(run.ID)
+			}
+			left := slices.Concat(numbers(1, 20), numbers(22, 27), []string{"30"})
+			b.expectPredicted(left...)
+			b.refuseRows("28, 29")
+			b.redrive(run.ID)
+			b.expect(b.rested(run.ID), "failed(max_failed) 27/0/3/0")
+			b.expectPredicted(left...)
+			if letters := b.letters(run.ID); len(letters) != 3 {
+				b.t.Errorf("the dead letters say %q", letters)
+			}
+		})
+	}
+}
+
 // A table that takes none of them is not theirs: the run says so, and no row is
 // written off.
 func TestATableThatTakesNoPredictionFailsTheRun(t *testing.T) {
