@@ -36,6 +36,15 @@ func newMemoryBench(t *testing.T, dir string, disk durable.FS) *bench {
 	return b
 }
 
+// newMortalBench is a bench whose runner may crash.
+func newMortalBench(t *testing.T, dir string) (*mortal, *bench) {
+	m := newMortal(dir)
+	b := newMemoryBench(t, m.root, m)
+	b.clock, b.storeClock = m.now, m.storeNow
+	b.reach = way{m, b.reach}
+	return m, b
+}
+
 // A step of the disk fails once, each in turn, in the way its kind does. The
 // run waits it out and ends as if nothing had happened.
 func TestAFaultOfTheDiskAtAnyStepIsWaitedOut(t *testing.T) {
@@ -91,10 +100,7 @@ func TestAPowerCutAtAnyStepIsGoneOnFrom(t *testing.T) {
 				undisturbed := outcome(t, b)
 				step, cut := int64(1), true
 				for ; cut; step += stride {
-					m := newMortal(filepath.Join(dir, fmt.Sprint(step)))
-					b := newMemoryBench(t, m.root, m)
-					b.clock, b.storeClock = m.now, m.storeNow
-					b.reach = way{m, b.reach}
+					m, b := newMortalBench(t, filepath.Join(dir, fmt.Sprint(step)))
 					history(b)
 					if b.engine == nil {
 						b.start()

@@ -91,10 +91,7 @@ func TestACrashWhileRecordsAreLeftOutIsGoneOnFrom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		step, cut := int64(1), true
 		for ; cut; step += stride {
-			m := newMortal(filepath.Join(dir, fmt.Sprint(step)))
-			b := newMemoryBench(t, m.root, m)
-			b.clock, b.storeClock = m.now, m.storeNow
-			b.reach = way{m, b.reach}
+			m, b := newMortalBench(t, filepath.Join(dir, fmt.Sprint(step)))
 			i := newTable(b, 6)
 			var lock *sql.Tx
 			m.dying = func() { lock, _ = i.db.Begin() } // what a dead process writes since was never written
